@@ -1,0 +1,3 @@
+//! NTS hashing: tensors of weights to NTS features to a fixed-length binary code.
+mod source;
+pub use source::{Dtype, TensorInfo, TensorSource};
