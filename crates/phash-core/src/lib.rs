@@ -1,3 +1,34 @@
-//! NTS hashing: tensors of weights to NTS features to a fixed-length binary code.
+//! NTS hashing: tensors of weights to NTS features to a fixed-length binary code, and what a distance means.
+//!
+//! Pure: no files, no unsafe code, no clock. The same tensors give the same codes on every machine, for every number of
+//! threads and every SIMD width. docs/hashing.md is the specification; it follows the published outline of Chen et al.,
+//! "Perceptual Hashing of Deep Convolutional Neural Networks for Model Copy Detection", ACM TOMM 2023.
+
+mod digest;
+mod evalue;
+mod model;
 mod source;
+mod view;
+
+pub use digest::Digest;
+pub use evalue::{e_value, p_value, radius_for_e_value};
+pub use model::{
+    ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash, hash_model,
+};
 pub use source::{Dtype, TensorInfo, TensorSource};
+pub use view::{PerView, View};
+
+/// The width of every model and tensor code, in bits.
+pub const CODE_BITS: u32 = 256;
+
+/// A model with fewer features than this in every view is weak: distances to it are unreliable.
+pub const WEAK_FEATURES: u32 = 2_000;
+
+/// The fingerprint of everything that decides a code's bits: BLAKE3 of the parameter text in docs/hashing.md.
+/// Stored in databases; codes of different parameters are never compared.
+pub fn parameters_fingerprint() -> Digest {
+    Digest(blake3::hash(PARAMETERS.as_bytes()).into())
+}
+
+/// The parameters in words: the version of the definition and every constant in it.
+pub const PARAMETERS: &str = "phashdb nts v1";

@@ -1,0 +1,49 @@
+//! Owns [`Digest`] and the content digest: an exact identity of a model's tensors that does not depend on header,
+//! metadata, names or order (docs/digests.md). Not a perceptual code: one changed bit changes all of it.
+
+use std::fmt;
+
+use crate::TensorInfo;
+
+/// A 256-bit BLAKE3 digest, printed as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// The record of one tensor in the content digest: BLAKE3 over the dtype's name (length in one byte, ASCII), the rank
+/// (one byte, saturating), each axis (u64 little-endian), and the BLAKE3 digest of the tensor's bytes.
+pub(crate) fn tensor_record(info: &TensorInfo, leaf: &Digest) -> Digest {
+    let name = info.dtype.name().as_bytes();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[u8::try_from(name.len()).unwrap_or(u8::MAX)]);
+    hasher.update(name);
+    hasher.update(&[u8::try_from(info.shape.len()).unwrap_or(u8::MAX)]);
+    for axis in &info.shape {
+        hasher.update(&axis.to_le_bytes());
+    }
+    hasher.update(&leaf.0);
+    Digest(hasher.finalize().into())
+}
+
+/// The content digest: BLAKE3 in key-derivation mode over the number of records (u64 little-endian) and the records in
+/// ascending byte order. Sorts `records` in place; O(n log n).
+pub(crate) fn content_digest(records: &mut [Digest]) -> Digest {
+    records.sort_unstable();
+    let mut hasher = blake3::Hasher::new_derive_key("phashdb content digest v1");
+    hasher.update(&(records.len() as u64).to_le_bytes());
+    for record in records.iter() {
+        hasher.update(&record.0);
+    }
+    Digest(hasher.finalize().into())
+}
