@@ -4,17 +4,28 @@
 //! threads and every SIMD width. docs/hashing.md is the specification; it follows the published outline of Chen et al.,
 //! "Perceptual Hashing of Deep Convolutional Neural Networks for Model Copy Detection", ACM TOMM 2023.
 
+mod blocks;
+mod cut;
+mod decode;
 mod digest;
+mod energy;
+mod equilibrate;
 mod evalue;
+mod features;
+mod matrix;
 mod model;
+mod moments;
+mod parallel;
+mod projection;
+mod sketch;
 mod source;
+mod sums;
 mod view;
 
 pub use digest::Digest;
 pub use evalue::{e_value, p_value, radius_for_e_value};
-pub use model::{
-    ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash, hash_model,
-};
+pub use model::{ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash};
+pub use parallel::hash_model;
 pub use source::{Dtype, TensorInfo, TensorSource};
 pub use view::{PerView, View};
 

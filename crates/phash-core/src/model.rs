@@ -1,14 +1,16 @@
 //! Owns the way from a model's tensors to its codes: [`Plan`] (what the header alone decides), [`Sketch`] (one tensor's
-//! contribution), [`ModelHasher`] (the sum) and [`hash_model`] (all of it on several threads). Sums are integers, so
-//! the result does not depend on the order in which tensors are added.
+//! contribution) and [`ModelHasher`] (the sum). Sums are integers, so the result does not depend on the order in which
+//! tensors are added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::num::NonZeroUsize;
 
 use phash_code::Code256;
 
-use crate::digest::Digest;
+use crate::cut::Cut;
+use crate::digest::{Digest, content_digest, tensor_record};
+use crate::projection::Sums;
+use crate::sketch::tensor_sums;
 use crate::source::{TensorInfo, TensorSource};
 use crate::view::PerView;
 
@@ -100,78 +102,168 @@ impl ModelHash {
     }
 }
 
-/// What the headers alone decide: which tensors are used, how each is cut, which axes count.
+/// What the headers alone decide: which tensors are used, how each is cut, which axes carry energy features.
 #[derive(Clone, Debug)]
-pub struct Plan {}
+pub struct Plan {
+    cuts: Vec<Result<Cut, SkipReason>>,
+    /// How often each axis length occurs among the channel axes of usable tensors.
+    axis_lengths: HashMap<usize, u32>,
+}
 
-/// One tensor's contribution: its hash and the sums to add to the model's.
+/// One tensor's contribution: its digest, and the sums to add to the model's.
 #[derive(Clone, Debug)]
-pub struct Sketch {}
+pub struct Sketch {
+    bytes_digest: Digest,
+    sums: Result<Box<PerView<Sums>>, SkipReason>,
+}
 
-/// Working memory that a thread reuses from tensor to tensor. Holds at most the largest tensor's bytes and half as much.
-#[derive(Debug, Default)]
-pub struct Scratch {}
+/// Working memory that a thread reuses from tensor to tensor: grows to 1.5 times the largest tensor's bytes, or that
+/// and 8 MiB.
+#[derive(Debug)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+    entries: Vec<f64>,
+    simd: pulp::Arch,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), entries: Vec::new(), simd: pulp::Arch::new() }
+    }
+}
+
+impl Scratch {
+    /// Working memory for hashing without the SIMD that the machine has beyond its baseline. Gives the same bits, slower:
+    /// for tests and measurements.
+    pub fn portable() -> Self {
+        Self { simd: pulp::Arch::Scalar, ..Self::default() }
+    }
+
+    /// Gives back memory beyond `bytes`, so that a thread between tensors does not hold what another one needs.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(bytes);
+        self.entries.clear();
+        self.entries.shrink_to(bytes / size_of::<f64>());
+    }
+}
 
 impl Plan {
-    /// Plans a model. O(tensors).
-    pub fn new(_tensors: &[TensorInfo]) -> Self {
-        Self {}
+    /// Plans a model. O(tensors + their rows and columns).
+    pub fn new(tensors: &[TensorInfo]) -> Self {
+        let cuts: Vec<_> = tensors.iter().map(Cut::of).collect();
+        let mut axis_lengths = HashMap::new();
+        for len in cuts.iter().flatten().flat_map(Cut::channel_axes) {
+            *axis_lengths.entry(len).or_insert(0) += 1;
+        }
+        Self { cuts, axis_lengths }
     }
 
     /// Reads and sketches tensor number `tensor` of `source`, which must be the source that was planned.
     ///
-    /// Bytes are read once, front to back. Time O(elements), memory 1.5 times the tensor's bytes plus 16 MiB.
+    /// Bytes are read once, front to back. Time O(elements).
     ///
     /// # Errors
     /// The source's error if the bytes cannot be read.
-    pub fn sketch<S: TensorSource + ?Sized>(
-        &self,
-        _source: &S,
-        _tensor: usize,
-        _scratch: &mut Scratch,
-    ) -> Result<Sketch, S::Error> {
-        Ok(Sketch {})
+    ///
+    /// # Panics
+    /// If `source` is not the one that was planned.
+    pub fn sketch<S>(&self, source: &S, tensor: usize, scratch: &mut Scratch) -> Result<Sketch, S::Error>
+    where
+        S: TensorSource + ?Sized,
+    {
+        let info = &source.tensors()[tensor];
+        let cut = &self.cuts[tensor];
+        let bytes_digest = read(source, tensor, info.len_bytes, cut.is_ok(), &mut scratch.bytes)?;
+        let sums = cut.as_ref().map_err(|&reason| reason).and_then(|cut| {
+            let occurs_twice = |len: usize| self.axis_lengths.get(&len).is_some_and(|&times| times >= 2);
+            tensor_sums(scratch.simd, info.dtype, &scratch.bytes, cut, occurs_twice, &mut scratch.entries)
+        });
+        Ok(Sketch { bytes_digest, sums: sums.map(Box::new) })
     }
+}
+
+/// Reads a tensor in pieces and digests them; the bytes are left in `buffer` if they are to be kept.
+fn read<S>(
+    source: &S,
+    tensor: usize,
+    len_bytes: u64,
+    keep: bool,
+    buffer: &mut Vec<u8>,
+) -> Result<Digest, S::Error>
+where
+    S: TensorSource + ?Sized,
+{
+    const PIECE: usize = 1 << 20;
+    let mut hasher = blake3::Hasher::new();
+    buffer.clear();
+    let mut offset_bytes = 0;
+    while offset_bytes < len_bytes {
+        let len = usize::try_from(len_bytes - offset_bytes).unwrap_or(PIECE).min(PIECE);
+        let start = if keep { buffer.len() } else { 0 };
+        buffer.resize(start + len, 0);
+        let piece = &mut buffer[start..];
+        source.read_at(tensor, offset_bytes, piece)?;
+        hasher.update(piece);
+        offset_bytes += len as u64;
+    }
+    Ok(Digest(hasher.finalize().into()))
 }
 
 /// Adds sketches up to a model's hash, in any order.
 #[derive(Debug)]
-pub struct ModelHasher {}
+pub struct ModelHasher {
+    sums: PerView<Sums>,
+    tensors: Vec<Option<TensorHash>>,
+    records: Vec<Digest>,
+}
 
 impl ModelHasher {
-    /// Starts a model with these tensors.
-    pub fn new(_tensors: &[TensorInfo]) -> Self {
-        Self {}
+    /// Starts a model of `tensors` tensors.
+    pub fn new(tensors: usize) -> Self {
+        Self { sums: PerView::default(), tensors: vec![None; tensors], records: Vec::with_capacity(tensors) }
     }
 
-    /// Adds the sketch of tensor number `tensor`.
-    pub fn add(&mut self, _tensor: usize, _sketch: Sketch) {}
+    /// Adds the sketch of tensor number `tensor`, which is `info`.
+    ///
+    /// # Panics
+    /// If the tensor was added before, or is out of range.
+    pub fn add(&mut self, tensor: usize, info: &TensorInfo, sketch: &Sketch) {
+        assert!(self.tensors[tensor].is_none(), "tensor {tensor} was added twice");
+        self.records.push(tensor_record(info, &sketch.bytes_digest));
+        let mut hash = TensorHash {
+            views: PerView::default(),
+            bytes_digest: sketch.bytes_digest,
+            skipped: sketch.sums.as_ref().err().copied(),
+        };
+        if let Ok(sums) = &sketch.sums {
+            for (view, sums) in sums.iter() {
+                self.sums[view].add(sums);
+                hash.views[view] = view_hash(sums);
+            }
+        }
+        self.tensors[tensor] = Some(hash);
+    }
 
     /// Whether every tensor has been added.
     pub fn is_complete(&self) -> bool {
-        true
+        self.records.len() == self.tensors.len()
     }
 
     /// The model's hash.
     ///
     /// # Panics
     /// If a tensor is missing.
-    pub fn finish(self) -> ModelHash {
-        ModelHash { views: PerView::default(), tensors: Vec::new(), content_digest: Digest([0; 32]) }
+    pub fn finish(mut self) -> ModelHash {
+        assert!(self.is_complete(), "{} of {} tensors were added", self.records.len(), self.tensors.len());
+        ModelHash {
+            views: PerView::from_fn(|view| view_hash(&self.sums[view])),
+            tensors: self.tensors.into_iter().flatten().collect(),
+            content_digest: content_digest(&mut self.records),
+        }
     }
 }
 
-/// Hashes a model on up to `threads` threads. The result does not depend on their number.
-///
-/// At any moment the tensors held in memory sum to at most the size of the largest one (plus a constant).
-///
-/// # Errors
-/// The source's first error; the remaining tensors are then not read.
-pub fn hash_model<S>(source: &S, _threads: NonZeroUsize) -> Result<ModelHash, S::Error>
-where
-    S: TensorSource + ?Sized,
-    S::Error: Send,
-{
-    let _ = source;
-    Ok(ModelHasher::new(source.tensors()).finish())
+fn view_hash(sums: &Sums) -> ViewHash {
+    ViewHash { code: sums.code(), features: sums.features }
 }

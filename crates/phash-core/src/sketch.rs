@@ -1,0 +1,52 @@
+//! Owns the way from one tensor's bytes to its sums in every view. Runs the same code at the widest SIMD the machine has or
+//! none: the arithmetic is fixed, so the bits are the same.
+
+use crate::cut::Cut;
+use crate::decode::{Bf16, Element, F8E4M3, F8E4M3Fnuz, F8E5M2, F8E5M2Fnuz, F16, F32, F64};
+use crate::model::SkipReason;
+use crate::moments::first_pass;
+use crate::projection::Sums;
+use crate::source::Dtype;
+use crate::view::{PerView, View};
+use crate::{blocks, energy};
+
+/// The sums of one tensor, or why it has none. `counts` tells which axis lengths carry energy features.
+pub(crate) fn tensor_sums(
+    simd: pulp::Arch,
+    dtype: Dtype,
+    bytes: &[u8],
+    cut: &Cut,
+    counts: impl Fn(usize) -> bool,
+    keep: &mut Vec<f64>,
+) -> Result<PerView<Sums>, SkipReason> {
+    macro_rules! run {
+        ($($dtype:ident => $element:ident),*) => {
+            match dtype {
+                $(Dtype::$dtype => simd.dispatch(#[inline(always)] || sums_of::<$element>(bytes, cut, counts, keep)),)*
+                Dtype::Other(_) => Err(SkipReason::NotFloating),
+            }
+        };
+    }
+    run!(F64 => F64, F32 => F32, F16 => F16, BF16 => Bf16, F8E4M3 => F8E4M3, F8E5M2 => F8E5M2,
+        F8E4M3Fnuz => F8E4M3Fnuz, F8E5M2Fnuz => F8E5M2Fnuz)
+}
+
+#[inline(always)]
+fn sums_of<E: Element>(
+    bytes: &[u8],
+    cut: &Cut,
+    counts: impl Fn(usize) -> bool,
+    keep: &mut Vec<f64>,
+) -> Result<PerView<Sums>, SkipReason> {
+    let (moments, entries) = first_pass::<E>(bytes, cut, keep);
+    if !moments.total.is_finite() {
+        return Err(SkipReason::NotFinite);
+    }
+    if moments.total <= 0.0 {
+        return Err(SkipReason::AllZero);
+    }
+    let mut sums = PerView::<Sums>::default();
+    energy::add_features(cut, &moments, counts, &mut sums[View::Energy]);
+    blocks::add_features(cut, &moments, &entries, &mut sums[View::Blocks]);
+    Ok(sums)
+}
