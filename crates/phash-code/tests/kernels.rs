@@ -31,7 +31,7 @@ fn check<const W: usize>(words: &[u64], radius_bits: u32) {
             kernel.within(query, codes, radius_bits, |i, d| got.push((i, d)));
             assert_eq!(got, near, "{kernel} within {radius_bits}, {W} words");
             let mut got = Vec::new();
-            let pairs = codes.iter().enumerate().map(|(i, code)| (u32::try_from(i).unwrap(), code));
+            let pairs = (0u32..).zip(codes);
             kernel.within_each(query, pairs, radius_bits, |i, d| got.push((i as usize, d)));
             assert_eq!(got, near, "{kernel} within_each {radius_bits}, {W} words");
         }
