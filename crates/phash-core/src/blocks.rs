@@ -16,19 +16,15 @@ const THIN_BLOCK_ROWS: usize = 4;
 /// A grid has at most this many blocks along each axis; blocks of longer axes are larger.
 const MAX_GRID: usize = 64;
 
-/// Adds the tensor's block features.
+/// The sums of the tensor's block features.
 #[inline(always)]
-pub(crate) fn add_features<E: Element>(
-    cut: &Cut,
-    moments: &Moments,
-    entries: &Entries<'_, E>,
-    sums: &mut Sums,
-) {
+pub(crate) fn sums<E: Element>(cut: &Cut, moments: &Moments, entries: &Entries<'_, E>) -> Sums {
+    let mut sums = Sums::default();
     let (rows, columns) = cut.rows_and_columns();
     let (row_block, column_block) = if cut.dense { (DENSE_BLOCK, DENSE_BLOCK) } else { (THIN_BLOCK_ROWS, 1) };
     let (grid_rows, grid_columns) = (grid_len(rows, row_block), grid_len(columns, column_block));
     if grid_rows < 2 || grid_columns < 2 {
-        return; // Double-centring would leave nothing.
+        return sums; // Double-centring would leave nothing.
     }
     let scales = equilibrate(moments, entries, cut.outer_is_rows);
     let (outer_blocks, inner_blocks) =
@@ -54,6 +50,7 @@ pub(crate) fn add_features<E: Element>(
         }
         sums.features += u32::try_from(features.len()).unwrap_or(u32::MAX);
     }
+    sums
 }
 
 /// Blocks along an axis of `len` with about `block` channels each.

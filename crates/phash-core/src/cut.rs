@@ -98,15 +98,6 @@ impl Cut {
             false => (self.inner_len, self.outer.len()),
         }
     }
-
-    /// Lengths of the axes whose channels may carry energy features: the rows, and the columns of a dense matrix.
-    pub(crate) fn channel_axes(&self) -> impl Iterator<Item = usize> {
-        let (rows, columns) = self.rows_and_columns();
-        [(rows, true), (columns, self.dense)]
-            .into_iter()
-            .filter(|&(len, is_axis)| is_axis && len >= MIN_AXIS)
-            .map(|(len, _)| len)
-    }
 }
 
 /// The axes longer than one and the number of elements, or `None` if there are none or more than memory could hold.
@@ -191,7 +182,6 @@ mod tests {
                 ((64, 32), 9, true),
                 "{shape:?}"
             );
-            assert_eq!(cut.channel_axes().collect::<Vec<_>>(), [64, 32]);
         }
     }
 
@@ -204,7 +194,6 @@ mod tests {
                 ((128, 9), 1, false),
                 "{shape:?}"
             );
-            assert_eq!(cut.channel_axes().collect::<Vec<_>>(), [128]);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The view `energy`: a weight segment is a channel (all weights under one index of an axis), its statistic the log of the
 //! mean square, high-passed along the axis because neighbouring channels of independent models drift alike.
 
-use crate::cut::Cut;
+use crate::cut::{Cut, MIN_AXIS};
 use crate::features::{logs, standardise};
 use crate::moments::Moments;
 use crate::projection::{Statistic, Sums};
@@ -9,28 +9,30 @@ use crate::projection::{Statistic, Sums};
 /// Neighbours on each side whose mean is subtracted.
 const NEIGHBOURS: usize = 2;
 
-/// Adds the features of the tensor's channel axes whose length `counts`.
+/// The sums of each channel axis, with its length: rows first, then columns.
 #[inline(always)]
-pub(crate) fn add_features(cut: &Cut, moments: &Moments, counts: impl Fn(usize) -> bool, sums: &mut Sums) {
+pub(crate) fn axis_sums(cut: &Cut, moments: &Moments) -> Vec<(usize, Sums)> {
     let (rows, columns) = match cut.outer_is_rows {
         true => (&moments.outer_sums, &moments.inner_sums),
         false => (&moments.inner_sums, &moments.outer_sums),
     };
-    // A tensor's channel axes are the rows, then the columns: a shorter list leaves out from the end or by length.
-    let mut axes = cut.channel_axes().peekable();
-    for channels in [rows, columns] {
-        if axes.next_if_eq(&channels.len()).is_some() && counts(channels.len()) {
-            add_axis(channels, moments.total, sums);
+    let mut axes = Vec::new();
+    for (channels, is_axis) in [(rows, true), (columns, cut.dense)] {
+        if is_axis && channels.len() >= MIN_AXIS {
+            axes.push((channels.len(), sums_of(channels, moments.total)));
         }
     }
+    axes
 }
 
 #[inline(always)]
-fn add_axis(channels: &[f64], total: f64, sums: &mut Sums) {
+fn sums_of(channels: &[f64], total: f64) -> Sums {
     let energies = logs(channels.iter().copied(), total / channels.len() as f64);
     let features = standardise(&high_pass(&energies));
+    let mut sums = Sums::default();
     sums.project(Statistic::ChannelEnergy, [channels.len() as u64, 0], &features);
-    sums.features += u32::try_from(features.len()).unwrap_or(u32::MAX);
+    sums.features = u32::try_from(features.len()).unwrap_or(u32::MAX);
+    sums
 }
 
 /// Each value less the mean of up to two neighbours on each side (as many as there are).

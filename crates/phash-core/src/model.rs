@@ -2,7 +2,7 @@
 //! contribution) and [`ModelHasher`] (the sum). Sums are integers, so the result does not depend on the order in which
 //! tensors are added.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use phash_code::Code256;
@@ -10,9 +10,9 @@ use phash_code::Code256;
 use crate::cut::Cut;
 use crate::digest::{Digest, content_digest, tensor_record};
 use crate::projection::Sums;
-use crate::sketch::tensor_sums;
+use crate::sketch::{TensorSums, tensor_sums};
 use crate::source::{TensorInfo, TensorSource};
-use crate::view::PerView;
+use crate::view::{PerView, View};
 
 /// Why a tensor takes no part in the codes (it always takes part in the content digest).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,19 +102,17 @@ impl ModelHash {
     }
 }
 
-/// What the headers alone decide: which tensors are used, how each is cut, which axes carry energy features.
+/// What the headers alone decide: which tensors are used, and how each is cut.
 #[derive(Clone, Debug)]
 pub struct Plan {
     cuts: Vec<Result<Cut, SkipReason>>,
-    /// How often each axis length occurs among the channel axes of usable tensors.
-    axis_lengths: HashMap<usize, u32>,
 }
 
 /// One tensor's contribution: its digest, and the sums to add to the model's.
 #[derive(Clone, Debug)]
 pub struct Sketch {
     bytes_digest: Digest,
-    sums: Result<Box<PerView<Sums>>, SkipReason>,
+    sums: Result<Box<TensorSums>, SkipReason>,
 }
 
 /// Working memory that a thread reuses from tensor to tensor: grows to 1.5 times the largest tensor's bytes, or that
@@ -151,12 +149,7 @@ impl Scratch {
 impl Plan {
     /// Plans a model. O(tensors + their rows and columns).
     pub fn new(tensors: &[TensorInfo]) -> Self {
-        let cuts: Vec<_> = tensors.iter().map(Cut::of).collect();
-        let mut axis_lengths = HashMap::new();
-        for len in cuts.iter().flatten().flat_map(Cut::channel_axes) {
-            *axis_lengths.entry(len).or_insert(0) += 1;
-        }
-        Self { cuts, axis_lengths }
+        Self { cuts: tensors.iter().map(Cut::of).collect() }
     }
 
     /// Reads and sketches tensor number `tensor` of `source`, which must be the source that was planned.
@@ -175,10 +168,10 @@ impl Plan {
         let info = &source.tensors()[tensor];
         let cut = &self.cuts[tensor];
         let bytes_digest = read(source, tensor, info.len_bytes, cut.is_ok(), &mut scratch.bytes)?;
-        let sums = cut.as_ref().map_err(|&reason| reason).and_then(|cut| {
-            let occurs_twice = |len: usize| self.axis_lengths.get(&len).is_some_and(|&times| times >= 2);
-            tensor_sums(scratch.simd, info.dtype, &scratch.bytes, cut, occurs_twice, &mut scratch.entries)
-        });
+        let sums = cut
+            .as_ref()
+            .map_err(|&reason| reason)
+            .and_then(|cut| tensor_sums(scratch.simd, info.dtype, &scratch.bytes, cut, &mut scratch.entries));
         Ok(Sketch { bytes_digest, sums: sums.map(Box::new) })
     }
 }
@@ -213,15 +206,25 @@ where
 /// Adds sketches up to a model's hash, in any order.
 #[derive(Debug)]
 pub struct ModelHasher {
-    sums: PerView<Sums>,
+    /// Sums of view `energy` by axis length, with the number of axes: only lengths that occur twice will count.
+    energy: BTreeMap<usize, (u32, Sums)>,
+    blocks: Sums,
     tensors: Vec<Option<TensorHash>>,
     records: Vec<Digest>,
+    /// The records of the tensors that are in the sums: a tensor stored several times counts once.
+    summed: HashSet<Digest>,
 }
 
 impl ModelHasher {
     /// Starts a model of `tensors` tensors.
     pub fn new(tensors: usize) -> Self {
-        Self { sums: PerView::default(), tensors: vec![None; tensors], records: Vec::with_capacity(tensors) }
+        Self {
+            energy: BTreeMap::new(),
+            blocks: Sums::default(),
+            tensors: vec![None; tensors],
+            records: Vec::with_capacity(tensors),
+            summed: HashSet::new(),
+        }
     }
 
     /// Adds the sketch of tensor number `tensor`, which is `info`.
@@ -230,19 +233,32 @@ impl ModelHasher {
     /// If the tensor was added before, or is out of range.
     pub fn add(&mut self, tensor: usize, info: &TensorInfo, sketch: &Sketch) {
         assert!(self.tensors[tensor].is_none(), "tensor {tensor} was added twice");
-        self.records.push(tensor_record(info, &sketch.bytes_digest));
+        let record = tensor_record(info, &sketch.bytes_digest);
+        self.records.push(record);
         let mut hash = TensorHash {
             views: PerView::default(),
             bytes_digest: sketch.bytes_digest,
             skipped: sketch.sums.as_ref().err().copied(),
         };
         if let Ok(sums) = &sketch.sums {
-            for (view, sums) in sums.iter() {
-                self.sums[view].add(sums);
-                hash.views[view] = view_hash(sums);
+            let mut energy = Sums::default();
+            sums.energy.iter().for_each(|(_, axis)| energy.add(axis));
+            hash.views[View::Energy] = view_hash(&energy);
+            hash.views[View::Blocks] = view_hash(&sums.blocks);
+            if self.summed.insert(record) {
+                self.add_sums(sums);
             }
         }
         self.tensors[tensor] = Some(hash);
+    }
+
+    fn add_sums(&mut self, sums: &TensorSums) {
+        for (len, axis) in &sums.energy {
+            let (times, total) = self.energy.entry(*len).or_default();
+            *times += 1;
+            total.add(axis);
+        }
+        self.blocks.add(&sums.blocks);
     }
 
     /// Whether every tensor has been added.
@@ -256,8 +272,15 @@ impl ModelHasher {
     /// If a tensor is missing.
     pub fn finish(mut self) -> ModelHash {
         assert!(self.is_complete(), "{} of {} tensors were added", self.records.len(), self.tensors.len());
+        // Axes that mean something outside the network (inputs, classes) mostly have a length of their own, and make
+        // independent models look alike; hidden axes have a partner.
+        let mut energy = Sums::default();
+        self.energy.values().filter(|(times, _)| *times >= 2).for_each(|(_, axes)| energy.add(axes));
+        let mut views = PerView::default();
+        views[View::Energy] = view_hash(&energy);
+        views[View::Blocks] = view_hash(&self.blocks);
         ModelHash {
-            views: PerView::from_fn(|view| view_hash(&self.sums[view])),
+            views,
             tensors: self.tensors.into_iter().flatten().collect(),
             content_digest: content_digest(&mut self.records),
         }

@@ -7,22 +7,29 @@ use crate::model::SkipReason;
 use crate::moments::first_pass;
 use crate::projection::Sums;
 use crate::source::Dtype;
-use crate::view::{PerView, View};
 use crate::{blocks, energy};
 
-/// The sums of one tensor, or why it has none. `counts` tells which axis lengths carry energy features.
+/// The sums of one tensor.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorSums {
+    /// View `energy`: each channel axis with its length.
+    pub(crate) energy: Vec<(usize, Sums)>,
+    /// View `blocks`.
+    pub(crate) blocks: Sums,
+}
+
+/// The sums of one tensor, or why it has none.
 pub(crate) fn tensor_sums(
     simd: pulp::Arch,
     dtype: Dtype,
     bytes: &[u8],
     cut: &Cut,
-    counts: impl Fn(usize) -> bool,
     keep: &mut Vec<f64>,
-) -> Result<PerView<Sums>, SkipReason> {
+) -> Result<TensorSums, SkipReason> {
     macro_rules! run {
         ($($dtype:ident => $element:ident),*) => {
             match dtype {
-                $(Dtype::$dtype => simd.dispatch(#[inline(always)] || sums_of::<$element>(bytes, cut, counts, keep)),)*
+                $(Dtype::$dtype => simd.dispatch(#[inline(always)] || sums_of::<$element>(bytes, cut, keep)),)*
                 Dtype::Other(_) => Err(SkipReason::NotFloating),
             }
         };
@@ -32,12 +39,7 @@ pub(crate) fn tensor_sums(
 }
 
 #[inline(always)]
-fn sums_of<E: Element>(
-    bytes: &[u8],
-    cut: &Cut,
-    counts: impl Fn(usize) -> bool,
-    keep: &mut Vec<f64>,
-) -> Result<PerView<Sums>, SkipReason> {
+fn sums_of<E: Element>(bytes: &[u8], cut: &Cut, keep: &mut Vec<f64>) -> Result<TensorSums, SkipReason> {
     let (moments, entries) = first_pass::<E>(bytes, cut, keep);
     if !moments.total.is_finite() {
         return Err(SkipReason::NotFinite);
@@ -45,8 +47,5 @@ fn sums_of<E: Element>(
     if moments.total <= 0.0 {
         return Err(SkipReason::AllZero);
     }
-    let mut sums = PerView::<Sums>::default();
-    energy::add_features(cut, &moments, counts, &mut sums[View::Energy]);
-    blocks::add_features(cut, &moments, &entries, &mut sums[View::Blocks]);
-    Ok(sums)
+    Ok(TensorSums { energy: energy::axis_sums(cut, &moments), blocks: blocks::sums(cut, &moments, &entries) })
 }
