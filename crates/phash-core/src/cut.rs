@@ -161,7 +161,8 @@ mod tests {
             &[16, 4, 16, 2],
         ] {
             let cut = cut(shape);
-            let mut seen = vec![0; shape.iter().product::<u64>() as usize];
+            let elements: u64 = shape.iter().product();
+            let mut seen = vec![0; usize::try_from(elements).expect("small")];
             for outer in &cut.outer {
                 for b in 0..cut.inner_len {
                     for kernel in &cut.kernel {

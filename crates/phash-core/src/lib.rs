@@ -23,7 +23,7 @@ mod sums;
 mod view;
 
 pub use digest::Digest;
-pub use evalue::{e_value, p_value, radius_for_e_value};
+pub use evalue::{e_value, effective_bits, p_value, radius_for_e_value};
 pub use model::{ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash};
 pub use parallel::hash_model;
 pub use source::{Dtype, TensorInfo, TensorSource};
@@ -32,8 +32,10 @@ pub use view::{PerView, View};
 /// The width of every model and tensor code, in bits.
 pub const CODE_BITS: u32 = 256;
 
-/// A model with fewer features than this in every view is weak: distances to it are unreliable.
-pub const WEAK_FEATURES: u32 = 2_000;
+/// A model with fewer features than this in every view is weak: too few to fill the effective bits, so that distances
+/// say less and E-values are higher.
+pub const WEAK_FEATURES: u32 = 1_080;
+const _: () = assert!(WEAK_FEATURES == evalue::FEATURES_PER_BIT * View::Energy.effective_bits());
 
 /// The fingerprint of everything that decides a code's bits: BLAKE3 of the parameter text in docs/hashing.md.
 /// Stored in databases; codes of different parameters are never compared.

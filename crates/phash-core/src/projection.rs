@@ -51,13 +51,9 @@ impl Sums {
                 all += feature;
                 for word in pluses.as_chunks_mut::<64>().0 {
                     let signs = signs.next_word();
-                    for (half, sums) in
-                        [signs as u32, (signs >> 32) as u32].into_iter().zip(word.as_chunks_mut::<32>().0)
-                    {
-                        for (bit, sum) in sums.iter_mut().enumerate() {
-                            *sum += feature & 0i32.wrapping_sub((half >> bit & 1) as i32);
-                        }
-                    }
+                    let (low, high) = word.split_at_mut(32);
+                    add_where(low, feature, (signs & 0xffff_ffff) as u32);
+                    add_where(high, feature, (signs >> 32) as u32);
                 }
             }
             self.bits.iter_mut().zip(&pluses).for_each(|(sum, plus)| *sum += i64::from(2 * plus - all));
@@ -70,6 +66,15 @@ impl Sums {
             return None;
         }
         Some(Code256::from_bits(|i| self.bits[i as usize] > 0))
+    }
+}
+
+/// Adds `feature` to the sums whose bit in `signs` is 1. Without branches, 32 at a time: vectorises.
+#[inline(always)]
+fn add_where(sums: &mut [i32], feature: i32, signs: u32) {
+    for (bit, sum) in sums.iter_mut().enumerate() {
+        let mask = 0u32.wrapping_sub(signs >> bit & 1).cast_signed();
+        *sum += feature & mask;
     }
 }
 
