@@ -1,1 +1,51 @@
-//! x
+//! Exact Hamming search in sublinear time: multi-index hashing over any collection of binary codes.
+//!
+//! The code is cut in `m` substrings, each with a table from its value to the ids of the codes that have it. Codes
+//! within `r` bits of the query agree with it up to `r / m` bits in at least one substring, so a few buckets hold them
+//! all; the candidates there are verified by their full distance (Norouzi, Punjani, Fleet, "Fast exact search in
+//! Hamming space with multi-index hashing", TPAMI 2014). Every answer equals that of the linear scan ([`scan`]).
+//!
+//! The crate knows nothing of files, nor of what the codes mean. Here they are perceptual hashes of images:
+//!
+//! ```
+//! use phash_code::Code64;
+//! use phash_index::{BuildParams, Index, Segment, build_segment};
+//!
+//! // 64-bit hashes of pictures, as any image-hashing program prints them.
+//! let pictures: Vec<Code64> =
+//!     ["c3a59f1e60d28b47", "c3a59f1e60d28b45", "0f0f33335555aaaa"].iter().map(|hash| hash.parse()).collect::<Result<_, _>>()?;
+//!
+//! // Build once; the bytes can be kept in a file and mapped.
+//! let bytes = build_segment(&pictures, 0..3, &BuildParams::default())?;
+//! let segments = [Segment::<1, _>::open(bytes)?];
+//!
+//! let index = Index::new(&pictures, &segments)?;
+//! let found = index.within(&pictures[0], 4).matches;
+//! assert_eq!(found.iter().map(|m| (m.id, m.distance_bits)).collect::<Vec<_>>(), [(0, 0), (1, 1)]);
+//! assert_eq!(index.nearest(&"0f0f33335555aaab".parse()?, 1).matches[0].id, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod ball;
+mod build;
+mod cut;
+mod dense;
+mod error;
+mod format;
+mod index;
+mod matches;
+mod params;
+mod plan;
+mod probe;
+pub mod scan;
+mod segment;
+mod topk;
+mod verify;
+
+pub use build::{build_segment, write_segment};
+pub use error::Error;
+pub use index::Index;
+pub use matches::{Match, Matches, Plan, SearchStats};
+pub use params::BuildParams;
+pub use plan::Strategy;
+pub use segment::Segment;

@@ -1,0 +1,96 @@
+//! Owns [`Segment`]: an index segment opened over bytes, without copying its arrays. Opening checks header, metadata
+//! and every place; what the arrays hold is checked where it is used, and all at once by [`Segment::verify`].
+
+use std::ops::Range;
+
+use phash_code::Code;
+use zerocopy::FromBytes;
+use zerocopy::little_endian::U32;
+
+use crate::Error;
+use crate::cut::Substring;
+use crate::dense::{self, DenseBucket};
+use crate::format::{self, Layout};
+
+/// An immutable index segment: the bucket tables of a range of code ids, over any bytes (a vector, a mapped file).
+///
+/// `W` is the width of the codes in 64-bit words.
+#[derive(Clone, Debug)]
+pub struct Segment<const W: usize, B> {
+    bytes: B,
+    layout: Layout,
+    dense: Vec<DenseBucket>,
+}
+
+/// One bucket table of a segment.
+pub(crate) struct TableView<'s> {
+    pub(crate) substring: Substring,
+    /// One more than the substring has values.
+    pub(crate) offsets: &'s [U32],
+    /// The listed ids, relative to the segment's first.
+    pub(crate) ids: &'s [U32],
+    /// The buckets kept as bitmaps; they are empty in `offsets`.
+    pub(crate) dense: &'s [DenseBucket],
+}
+
+impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
+    /// Opens a segment that [`crate::build_segment`] made.
+    ///
+    /// Cheap: reads the header, the metadata and the dense buckets, and checks that every section lies where it should.
+    /// Damage inside the arrays is found by [`Self::verify`], or, if a search runs into it, by the search, which then
+    /// does without the segment.
+    ///
+    /// # Errors
+    /// [`Error::Magic`], [`Error::Version`], [`Error::Width`], [`Error::Length`], [`Error::Checksum`] or
+    /// [`Error::Damaged`]: the bytes are not a segment of such codes, or not a whole one.
+    pub fn open(bytes: B) -> Result<Self, Error> {
+        let all = bytes.as_ref();
+        let layout = format::read(all, Code::<W>::BITS)?;
+        let meta = &layout.meta;
+        let dense = dense::decode(&all[layout.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
+        Ok(Self { bytes, layout, dense })
+    }
+
+    /// The bytes the segment was opened over.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+impl<const W: usize, B> Segment<W, B> {
+    /// The code ids it indexes.
+    pub fn ids(&self) -> Range<u32> {
+        self.layout.meta.first_id..self.layout.meta.end_id
+    }
+
+    /// How many substrings (bucket tables) it has.
+    pub fn substrings(&self) -> u32 {
+        u32::try_from(self.layout.tables.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The substring of each table.
+    pub(crate) fn cut(&self) -> impl ExactSizeIterator<Item = Substring> {
+        self.layout.tables.iter().map(|table| table.substring)
+    }
+}
+
+impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
+    /// The tables; `None` stands for one that the bytes no longer hold.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = Option<TableView<'_>>> {
+        let bytes = self.bytes.as_ref();
+        (0u32..).zip(&self.layout.tables).map(move |(number, place)| {
+            let start = self.dense.partition_point(|bucket| bucket.table < number);
+            let end = self.dense.partition_point(|bucket| bucket.table <= number);
+            Some(TableView {
+                substring: place.substring,
+                offsets: <[U32]>::ref_from_bytes(bytes.get(place.offsets.clone())?).ok()?,
+                ids: <[U32]>::ref_from_bytes(bytes.get(place.ids.clone())?).ok()?,
+                dense: &self.dense[start..end],
+            })
+        })
+    }
+}
