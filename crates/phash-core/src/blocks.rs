@@ -84,7 +84,7 @@ fn block_means<E: Element>(
             let scale = scales.outer[a];
             let line = entries.line(a, &mut buffer);
             square_sums.iter_mut().zip(line).for_each(|(sum, entry)| *sum += entry * scale);
-            entries.mean_fourths(a, &mut line_fourths);
+            entries.mean_fourths(a, line, &mut line_fourths);
             let scale = scale * scale;
             fourth_sums.iter_mut().zip(&line_fourths).for_each(|(sum, entry)| *sum += entry * scale);
         }

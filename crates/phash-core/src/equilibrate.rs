@@ -6,8 +6,10 @@ use crate::decode::Element;
 use crate::moments::{Entries, Moments};
 use crate::sums::dot;
 
-/// Rounds of scaling rows, then columns.
-pub(crate) const ROUNDS: usize = 8;
+/// Rounds of scaling rows, then columns. Large matrices converge faster, and cost more.
+const fn rounds(entries: usize) -> usize {
+    if entries < 1 << 20 { 8 } else { 3 }
+}
 
 /// Scales along both dimensions; 0 where a line is all zero.
 pub(crate) struct Scales {
@@ -31,14 +33,15 @@ pub(crate) fn equilibrate<E: Element>(
     };
     let mut sums = vec![0.0; inner_len];
     let mut buffer = vec![0.0; inner_len];
-    for round in 0..ROUNDS {
+    let rounds = rounds(outer_len * inner_len);
+    for round in 0..rounds {
         sums.fill(0.0);
         for (a, scale) in outer.iter_mut().enumerate() {
             let line = entries.line(a, &mut buffer);
             *scale = inverse_mean(dot(line, &inner), inner_len);
             sums.iter_mut().zip(line).for_each(|(sum, entry)| *sum += entry * *scale);
         }
-        if outer_is_rows || round + 1 < ROUNDS {
+        if outer_is_rows || round + 1 < rounds {
             inner.iter_mut().zip(&sums).for_each(|(scale, &sum)| *scale = inverse_mean(sum, outer_len));
         }
     }

@@ -18,6 +18,7 @@ pub(crate) fn logs(values: impl Iterator<Item = f64>, mean: f64) -> Vec<f64> {
 
 /// Standardises by median and MAD, clips at 3, and rounds to 1/256 (ties to even). Empty if the MAD is zero: then the
 /// values carry no information.
+#[inline(always)]
 pub(crate) fn standardise(values: &[f64]) -> Vec<i16> {
     let mut sorted = values.to_vec();
     let centre = median(&mut sorted);
@@ -30,6 +31,7 @@ pub(crate) fn standardise(values: &[f64]) -> Vec<i16> {
     }
 }
 
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "clipped to +-768 before the cast")]
 fn round(value: f64) -> i16 {
     (value.clamp(-CLIP, CLIP) * STEPS).round_ties_even() as i16

@@ -20,6 +20,11 @@ impl<'a, E: Element> Matrix<'a, E> {
         Self { bytes, cut, element: PhantomData }
     }
 
+    /// Whether an entry has more than one weight.
+    pub(crate) fn has_kernel(&self) -> bool {
+        self.cut.kernel.len() > 1
+    }
+
     /// `out[b]` = mean over the kernel of the squared weights at (`outer`, `b`).
     #[inline(always)]
     pub(crate) fn mean_squares(&self, outer: usize, out: &mut [f64]) {

@@ -137,12 +137,15 @@ impl Scratch {
         Self { simd: pulp::Arch::Scalar, ..Self::default() }
     }
 
-    /// Gives back memory beyond `bytes`, so that a thread between tensors does not hold what another one needs.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        self.bytes.clear();
+    /// Gives back memory that a tensor of `len_bytes` does not need, down to 8 MiB a buffer.
+    pub fn shrink_for(&mut self, len_bytes: u64) {
+        const KEEP: usize = 8 << 20;
+        let bytes = usize::try_from(len_bytes).unwrap_or(usize::MAX).max(KEEP);
+        self.bytes.truncate(bytes);
         self.bytes.shrink_to(bytes);
-        self.entries.clear();
-        self.entries.shrink_to(bytes / size_of::<f64>());
+        let entries = (bytes / 2).max(KEEP) / size_of::<f64>();
+        self.entries.truncate(entries);
+        self.entries.shrink_to(entries);
     }
 }
 
@@ -189,17 +192,20 @@ where
 {
     const PIECE: usize = 1 << 20;
     let mut hasher = blake3::Hasher::new();
-    buffer.clear();
-    let mut offset_bytes = 0;
+    let (mut offset_bytes, mut end) = (0, 0);
     while offset_bytes < len_bytes {
         let len = usize::try_from(len_bytes - offset_bytes).unwrap_or(PIECE).min(PIECE);
-        let start = if keep { buffer.len() } else { 0 };
-        buffer.resize(start + len, 0);
-        let piece = &mut buffer[start..];
+        let start = if keep { end } else { 0 };
+        end = start + len;
+        if buffer.len() < end {
+            buffer.resize(end, 0);
+        }
+        let piece = &mut buffer[start..end];
         source.read_at(tensor, offset_bytes, piece)?;
         hasher.update(piece);
         offset_bytes += len as u64;
     }
+    buffer.truncate(end);
     Ok(Digest(hasher.finalize().into()))
 }
 

@@ -39,10 +39,14 @@ impl<E: Element> Entries<'_, E> {
         }
     }
 
-    /// `out[b]` = mean fourth power at (`outer`, `b`).
+    /// `out[b]` = mean fourth power at (`outer`, `b`), where `line` is [`Self::line`] of `outer`.
     #[inline(always)]
-    pub(crate) fn mean_fourths(&self, outer: usize, out: &mut [f64]) {
-        self.matrix.mean_fourths(outer, out);
+    pub(crate) fn mean_fourths(&self, outer: usize, line: &[f64], out: &mut [f64]) {
+        if self.matrix.has_kernel() {
+            self.matrix.mean_fourths(outer, out);
+        } else {
+            out.iter_mut().zip(line).for_each(|(fourth, square)| *fourth = square * square);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{ModelHash, ModelHasher, Plan, Scratch, Sketch};
 use crate::source::TensorSource;
 
 /// Tensors in memory may always sum to this much, however small the largest one is.
-const FREE_BYTES: usize = 8 << 20;
+const FREE_BYTES: u64 = 8 << 20;
 
 /// Hashes a model on up to `threads` threads. The result does not depend on their number.
 ///
@@ -24,8 +24,7 @@ where
 {
     let tensors = source.tensors();
     let plan = Plan::new(tensors);
-    let budget_bytes =
-        tensors.iter().map(|tensor| tensor.len_bytes).max().unwrap_or(0).max(FREE_BYTES as u64);
+    let budget_bytes = tensors.iter().map(|tensor| tensor.len_bytes).max().unwrap_or(0).max(FREE_BYTES);
     let work = Mutex::new(Work {
         next: 0,
         in_memory_bytes: 0,
@@ -72,14 +71,15 @@ where
         }
         let bytes = tensors[tensor].len_bytes;
         if shared.in_memory_bytes > 0 && shared.in_memory_bytes + bytes > budget_bytes {
+            scratch.shrink_for(0);
             shared = freed.wait(shared).unwrap_or_else(PoisonError::into_inner);
             continue;
         }
         shared.next += 1;
         shared.in_memory_bytes += bytes;
         drop(shared);
+        scratch.shrink_for(bytes);
         let sketch: Result<Sketch, _> = plan.sketch(source, tensor, &mut scratch);
-        scratch.shrink_to(FREE_BYTES);
         shared = work.lock().unwrap_or_else(PoisonError::into_inner);
         shared.in_memory_bytes -= bytes;
         freed.notify_all();

@@ -5,12 +5,10 @@
 /// `((0+4)+(2+6)) + ((1+5)+(3+7))`.
 #[inline(always)]
 pub(crate) fn sum(values: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
     let (chunks, tail) = values.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
     for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += value;
-        }
+        lanes = std::array::from_fn(|i| lanes[i] + chunk[i]);
     }
     for (lane, value) in lanes.iter_mut().zip(tail) {
         *lane += value;
@@ -21,12 +19,11 @@ pub(crate) fn sum(values: &[f64]) -> f64 {
 /// The sum of the products `x[i] * y[i]`, each rounded before it is added, in the order of [`sum`].
 #[inline(always)]
 pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
-    let mut lanes = [0.0; 8];
     let ((xs, x_tail), (ys, y_tail)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
     for (x, y) in xs.iter().zip(ys) {
-        for ((lane, x), y) in lanes.iter_mut().zip(x).zip(y) {
-            *lane += x * y;
-        }
+        let products: [f64; 8] = std::array::from_fn(|i| x[i] * y[i]);
+        lanes = std::array::from_fn(|i| lanes[i] + products[i]);
     }
     for ((lane, x), y) in lanes.iter_mut().zip(x_tail).zip(y_tail) {
         *lane += x * y;
