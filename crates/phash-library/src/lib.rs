@@ -1,1 +1,39 @@
-//! x
+//! A library of models: hash weights files, keep their codes, index them, and find copies. What the command line stands
+//! on, and bindings and servers can.
+//!
+//! The way through: [`walk`] finds weights files, [`ingest`] hashes and stores them, [`Library::query`] searches;
+//! [`hash_file`], [`compare`](fn@compare) and [`group`] need no database. Nothing here prints or exits; what happens on
+//! the way is told to callbacks.
+
+mod compare;
+mod error;
+mod groups;
+mod ingest;
+mod library;
+mod pipeline;
+mod query;
+mod search;
+mod segments;
+mod union_find;
+mod verdict;
+mod walk;
+
+pub use compare::{Comparison, Matched, TensorPair, compare};
+pub use error::{Error, Result};
+pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
+pub use ingest::{Event, IngestSummary, ingest, schema};
+pub use library::Library;
+pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_files};
+pub use query::{Hit, Mode, Query};
+pub use verdict::{
+    Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict,
+};
+pub use walk::{Candidate, walk};
+
+// The words of the crates below that appear in this crate's own signatures.
+pub use phash_code::Code256;
+pub use phash_core::{
+    CODE_BITS, Digest, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash, WEAK_FEATURES,
+    parameters_fingerprint,
+};
+pub use phash_store::{Damage, Info, ModelRow, Reader, Source, VerifyReport};

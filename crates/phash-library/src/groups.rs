@@ -1,0 +1,254 @@
+//! Groups of copies among models that are not in a database: which of them are joined by matches, and how far each is
+//! from the one in the middle.
+//!
+//! Two models are joined if the E-value of their distance, with the number of models each is compared with, is at most the given
+//! one in some view, or if their contents are identical. Joining is transitive: a group is a connected component.
+
+use phash_code::Code256;
+use phash_core::{Digest, PerView, View, ViewHash, radius_for_e_value};
+
+use crate::error::Result;
+use crate::pipeline::HashedFile;
+use crate::search::ViewSearch;
+use crate::union_find::UnionFind;
+use crate::verdict::{Closeness, Scale, Verdict, best, common_features, distances, e_values};
+
+/// Beyond so many members the middle of a group is not looked for: the first by name stands for it.
+const MAX_MEDOID: usize = 1_000;
+/// Beyond so many models the nearest other model of those that stand alone is not looked for.
+const MAX_NEAREST: usize = 20_000;
+
+/// What grouping needs of a hashed file.
+#[derive(Clone, Debug)]
+pub struct Fingerprint {
+    /// The path as it was given.
+    pub name: String,
+    /// Codes and features.
+    pub views: PerView<ViewHash>,
+    /// Digest of the contents.
+    pub content_digest: Digest,
+    /// Whether it has too few features to be sure of anything.
+    pub weak: bool,
+}
+
+impl From<&HashedFile> for Fingerprint {
+    fn from(file: &HashedFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            views: file.hash.views,
+            content_digest: file.hash.content_digest,
+            weak: file.hash.is_weak(),
+        }
+    }
+}
+
+/// Another model and how close it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Its place in the slice that was grouped.
+    pub model: usize,
+    /// How close it is; `None` if they share no view.
+    pub closeness: Option<Closeness>,
+    /// The relation in a word.
+    pub verdict: Verdict,
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Member {
+    /// The member, and how close the group's representative is to it.
+    pub model: Neighbour,
+    /// The nearest other member, if that is why it belongs here: it does not match the representative itself.
+    pub through: Option<Neighbour>,
+}
+
+/// Copies of one another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The model that the distances are to: the one in the middle.
+    pub representative: usize,
+    /// The others, by distance, then name.
+    pub members: Vec<Member>,
+}
+
+/// The result of [`group`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Grouping {
+    /// The groups, largest first, then by the representative's name.
+    pub groups: Vec<Group>,
+    /// Models that belong to no group, in the order given, each with the nearest other one (not looked for among more
+    /// than 20,000 models).
+    pub alone: Vec<(usize, Option<Neighbour>)>,
+}
+
+/// Groups models.
+///
+/// Exact: every pair within `max_e_value` is found. One search a model and view over all models, plus the pairs found.
+///
+/// # Errors
+/// If an index segment cannot be built (a fault of this program).
+pub fn group(models: &[Fingerprint], max_e_value: f64) -> Result<Grouping> {
+    let grouper = Grouper::new(models, max_e_value)?;
+    let mut sets = UnionFind::new(models.len());
+    grouper.join_identical(&mut sets);
+    for model in 0..models.len() {
+        for other in grouper.matches(model) {
+            sets.join(model, other);
+        }
+    }
+    let mut grouping = Grouping::default();
+    for set in sets.sets() {
+        match *set.as_slice() {
+            [alone] => grouping.alone.push((alone, grouper.nearest(alone))),
+            _ => grouping.groups.push(grouper.group_of(set)),
+        }
+    }
+    grouping.groups.sort_by(|a, b| {
+        let key = |group: &Group| std::cmp::Reverse(group.members.len());
+        key(a).cmp(&key(b)).then_with(|| models[a.representative].name.cmp(&models[b.representative].name))
+    });
+    Ok(grouping)
+}
+
+struct Grouper<'m> {
+    models: &'m [Fingerprint],
+    max_e_value: f64,
+    scale: Scale,
+    searches: PerView<ViewSearch<Vec<Code256>>>,
+}
+
+impl<'m> Grouper<'m> {
+    fn new(models: &'m [Fingerprint], max_e_value: f64) -> Result<Self> {
+        let search = |view: View| {
+            let codes = models.iter().map(|model| model.views[view].code.unwrap_or(Code256::ZERO)).collect();
+            let voids = (0u32..).zip(models).filter(|(_, model)| model.views[view].code.is_none());
+            ViewSearch::in_memory(view, codes, voids.map(|(id, _)| id).collect())
+        };
+        let searches = PerView([search(View::Energy)?, search(View::Blocks)?]);
+        let compared_with = models.len().saturating_sub(1).max(1) as u64;
+        let scale = Scale { models: compared_with, views: View::COUNT as u32 };
+        Ok(Self { models, max_e_value, scale, searches })
+    }
+
+    fn join_identical(&self, sets: &mut UnionFind) {
+        let mut first = std::collections::HashMap::new();
+        for (number, model) in self.models.iter().enumerate() {
+            sets.join(number, *first.entry(model.content_digest).or_insert(number));
+        }
+    }
+
+    /// The models that match this one, by the E-value.
+    fn matches(&self, model: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        for (view, hash) in self.models[model].views.iter() {
+            let Some(code) = hash.code else { continue };
+            // The model's own features bound those of any pair it is in, so no match lies beyond this radius.
+            let radius_bits = radius_for_e_value(
+                view,
+                hash.features,
+                self.max_e_value,
+                self.scale.models,
+                self.scale.views,
+            );
+            let Some(radius_bits) = radius_bits else { continue };
+            for (other, _) in self.searches[view].within(&code, radius_bits) {
+                let other = other as usize;
+                if other != model && self.is_match(model, other) {
+                    found.push(other);
+                }
+            }
+        }
+        found
+    }
+
+    fn is_match(&self, a: usize, b: usize) -> bool {
+        self.best(a, b, |e_value| e_value <= self.max_e_value).is_some()
+    }
+
+    fn best(&self, a: usize, b: usize, counts: impl Fn(f64) -> bool) -> Option<Closeness> {
+        let (a, b) = (&self.models[a].views, &self.models[b].views);
+        let bits = distances(a, b);
+        best(&bits, &e_values(&bits, &common_features(a, b), self.scale), counts)
+    }
+
+    /// How close `other` is to `model`: in the best view that matches, or else in the nearest.
+    fn neighbour(&self, model: usize, other: usize) -> Neighbour {
+        let matching = self.best(model, other, |e_value| e_value <= self.max_e_value);
+        let closeness = matching.or_else(|| self.best(model, other, |_| true));
+        let identical = self.models[model].content_digest == self.models[other].content_digest;
+        let verdict = if identical { Verdict::IdenticalContents } else { Verdict::of(closeness) };
+        Neighbour { model: other, closeness, verdict }
+    }
+
+    /// The nearest other model, whatever the distance.
+    fn nearest(&self, model: usize) -> Option<Neighbour> {
+        if self.models.len() > MAX_NEAREST {
+            return None;
+        }
+        let mut nearest: Option<Neighbour> = None;
+        for (view, hash) in self.models[model].views.iter() {
+            let Some(code) = hash.code else { continue };
+            for (other, _) in self.searches[view].nearest(&code, 2) {
+                if other as usize == model {
+                    continue;
+                }
+                let found = self.neighbour(model, other as usize);
+                if nearest.is_none_or(|nearest| rank(&found) < rank(&nearest)) {
+                    nearest = Some(found);
+                }
+            }
+        }
+        nearest
+    }
+
+    fn group_of(&self, set: Vec<usize>) -> Group {
+        let representative = self.representative(&set);
+        let matches = |neighbour: &Neighbour| {
+            neighbour.verdict == Verdict::IdenticalContents
+                || neighbour.closeness.is_some_and(|closeness| closeness.e_value <= self.max_e_value)
+        };
+        let mut members: Vec<Member> = set
+            .iter()
+            .filter(|&&model| model != representative)
+            .map(|&model| {
+                let to_representative = self.neighbour(representative, model);
+                let through = if matches(&to_representative) {
+                    None
+                } else {
+                    let others = set.iter().filter(|&&other| other != model);
+                    others.map(|&other| self.neighbour(model, other)).filter(matches).min_by_key(rank)
+                };
+                Member { model: to_representative, through }
+            })
+            .collect();
+        members.sort_by(|a, b| {
+            let name = |member: &Member| &self.models[member.model.model].name;
+            rank(&a.model).cmp(&rank(&b.model)).then_with(|| name(a).cmp(name(b)))
+        });
+        Group { representative, members }
+    }
+
+    /// The member with the smallest sum of distances to the others; of several, the first by name.
+    fn representative(&self, set: &[usize]) -> usize {
+        let by_name = |&&a: &&usize, &&b: &&usize| self.models[a].name.cmp(&self.models[b].name);
+        let first = set.iter().min_by(by_name).copied().unwrap_or_default();
+        if set.len() > MAX_MEDOID {
+            return first;
+        }
+        let sum = |model: usize| -> u64 {
+            set.iter().map(|&other| u64::from(rank(&self.neighbour(model, other)))).sum()
+        };
+        let sums: Vec<(u64, usize)> = set.iter().map(|&model| (sum(model), model)).collect();
+        sums.iter()
+            .min_by(|(a, x), (b, y)| a.cmp(b).then_with(|| self.models[*x].name.cmp(&self.models[*y].name)))
+            .map_or(first, |&(_, model)| model)
+    }
+}
+
+/// Distance for ordering: identical contents first, no common view last.
+fn rank(neighbour: &Neighbour) -> u32 {
+    match neighbour.verdict {
+        Verdict::IdenticalContents => 0,
+        _ => neighbour.closeness.map_or(u32::MAX, |closeness| closeness.distance_bits + 1),
+    }
+}

@@ -1,0 +1,207 @@
+//! Ingest: walk, skip what is unchanged, hash the rest, store it, index it.
+//!
+//! What must hold: ids are given in the order of the candidates, so the same files give the same database for any number
+//! of threads; an event about a model is told only after the commit that made it durable; a file's own fault
+//! never stops the others.
+
+mod plan;
+mod store;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use phash_core::{View, parameters_fingerprint};
+use phash_store::{Schema, ViewSpec, Writer};
+
+use crate::error::{Error, Result};
+use crate::pipeline::{self, HashedFile, Hashing, Next};
+use crate::segments::build_segments;
+use crate::walk::Candidate;
+use plan::{Planned, Task};
+
+/// A commit is made when so many models wait for it ...
+const COMMIT_MODELS: usize = 1_000;
+/// ... or when the first of them has waited so long. An interruption loses at most this much work.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What happens during an ingest, told in the order of the candidates.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The candidates were looked at; this much is to be hashed.
+    Planned {
+        /// Candidates, the unchanged ones among them.
+        files: u64,
+        /// Bytes in the files to be hashed.
+        bytes: u64,
+    },
+    /// A model was stored, durably.
+    Ingested {
+        /// Its label: the path as it was given.
+        label: &'a str,
+        /// Its id.
+        id: u32,
+        /// The label's version, from 1.
+        version: u32,
+        /// Whether it has too few features to be sure of anything.
+        weak: bool,
+    },
+    /// The contents are stored already; the label was recorded as another source of them.
+    Duplicate {
+        /// The label.
+        label: &'a str,
+        /// The id of the stored model.
+        id: u32,
+        /// The label's version, from 1.
+        version: u32,
+    },
+    /// The label is stored with these contents already.
+    Unchanged {
+        /// The label.
+        label: &'a str,
+        /// The id of the stored model.
+        id: u32,
+    },
+    /// The file cannot be used.
+    Skipped {
+        /// The label.
+        label: &'a str,
+        /// Why; the message names the file.
+        error: &'a Error,
+    },
+    /// Index segments are being built for a view.
+    Indexing {
+        /// The view.
+        view: View,
+        /// How many codes the new segment covers.
+        codes: u32,
+    },
+}
+
+/// How many candidates ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IngestSummary {
+    /// New models.
+    pub ingested: u64,
+    /// Known contents under another label.
+    pub duplicate: u64,
+    /// Labels that are stored with these contents already.
+    pub unchanged: u64,
+    /// Files that cannot be used.
+    pub skipped: u64,
+    /// Whether the cancellation flag ended it early; what was told until then is stored.
+    pub cancelled: bool,
+}
+
+/// The schema of databases that this build makes and can search.
+pub fn schema() -> Schema {
+    Schema {
+        parameters: parameters_fingerprint().0,
+        views: View::ALL.iter().map(|view| ViewSpec { name: view.name().to_owned(), words: 4 }).collect(),
+    }
+}
+
+/// Puts the candidates into the database at `dir`, which is created if there is none.
+///
+/// # Errors
+/// [`Error::Store`] if the database cannot be opened or written, among others because another process is writing.
+/// What was told as an event before is stored. A file's own error is an event, not an error.
+pub fn ingest(
+    dir: &Path,
+    candidates: Vec<Candidate>,
+    hashing: &Hashing<'_>,
+    events: &mut dyn FnMut(Event<'_>),
+) -> Result<IngestSummary> {
+    let writer = Writer::open_or_create(dir, &schema())?;
+    let Planned { tasks, inputs, bytes } = plan::plan(&writer, candidates, hashing.cancel)?;
+    events(Event::Planned { files: tasks.len() as u64, bytes });
+    let mut run = Run { writer, waiting: Vec::new(), since: Instant::now(), summary: IngestSummary::default(), events };
+    pipeline::run(inputs, hashing, |results| -> Result<()> {
+        for task in tasks {
+            match task {
+                Task::Unchanged { label, id } => run.wait(Ending::Unchanged { label, id })?,
+                Task::Unusable { label, error } => run.wait(Ending::Skipped { label, error })?,
+                Task::Hash { label, path } => loop {
+                    match results.next(run.since + COMMIT_INTERVAL) {
+                        Next::Finished(result) => {
+                            run.store(label, &path, *result)?;
+                            break;
+                        }
+                        Next::Idle => run.commit()?,
+                        Next::End => return Ok(()),
+                    }
+                },
+            }
+        }
+        Ok(())
+    })?;
+    run.commit()?;
+    run.summary.cancelled = hashing.cancel.load(std::sync::atomic::Ordering::Relaxed);
+    if !run.summary.cancelled {
+        build_segments(dir, &mut run.writer, hashing, run.events)?;
+    }
+    Ok(run.summary)
+}
+
+/// How a candidate ended; told after the next commit.
+#[derive(Debug)]
+enum Ending {
+    Ingested { label: String, id: u32, version: u32, weak: bool },
+    Duplicate { label: String, id: u32, version: u32 },
+    Unchanged { label: String, id: u32 },
+    Skipped { label: String, error: Error },
+}
+
+struct Run<'e, 'f> {
+    writer: Writer,
+    waiting: Vec<Ending>,
+    /// When the last commit was made.
+    since: Instant,
+    summary: IngestSummary,
+    events: &'e mut (dyn FnMut(Event<'_>) + 'f),
+}
+
+impl Run<'_, '_> {
+    fn store(&mut self, label: String, path: &str, result: Result<HashedFile>) -> Result<()> {
+        let ending = match result {
+            Ok(hashed) => store::put(&mut self.writer, label, path, &hashed)?,
+            Err(error) => Ending::Skipped { label, error },
+        };
+        self.wait(ending)
+    }
+
+    fn wait(&mut self, ending: Ending) -> Result<()> {
+        self.waiting.push(ending);
+        if self.waiting.len() >= COMMIT_MODELS || self.since.elapsed() >= COMMIT_INTERVAL {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        if !self.writer.pending().is_empty() {
+            self.writer.commit()?;
+        }
+        self.since = Instant::now();
+        for ending in std::mem::take(&mut self.waiting) {
+            let (count, event) = match &ending {
+                Ending::Ingested { label, id, version, weak } => (
+                    &mut self.summary.ingested,
+                    Event::Ingested { label, id: *id, version: *version, weak: *weak },
+                ),
+                Ending::Duplicate { label, id, version } => {
+                    (&mut self.summary.duplicate, Event::Duplicate { label, id: *id, version: *version })
+                }
+                Ending::Unchanged { label, id } => {
+                    (&mut self.summary.unchanged, Event::Unchanged { label, id: *id })
+                }
+                Ending::Skipped { label, error } => {
+                    (&mut self.summary.skipped, Event::Skipped { label, error })
+                }
+            };
+            *count += 1;
+            (self.events)(event);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Owns [`Library`]: a snapshot of a database opened for searching. Cheap to open: nothing is read but the catalog's
+//! counts and the headers of the files.
+
+use std::path::{Path, PathBuf};
+
+use phash_core::{PerView, View};
+use phash_store::{CodeView, Error as StoreError, OpenOptions, Reader};
+
+use crate::error::{Error, Result};
+use crate::ingest::schema;
+use crate::search::ViewSearch;
+
+/// A library of models, as it was at one commit.
+#[derive(Debug)]
+pub struct Library {
+    dir: PathBuf,
+    reader: Reader,
+    searches: PerView<ViewSearch<CodeView<4>>>,
+}
+
+impl Library {
+    /// Opens the database at `dir`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Store`] if there is no database, if it is damaged, or if it was made with other hash parameters than
+    /// this build's.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let reader = Reader::open(dir, OpenOptions::default())?;
+        check_parameters(dir, &reader)?;
+        let searches = searches(&reader)?;
+        Ok(Self { dir: dir.to_owned(), reader, searches })
+    }
+
+    /// Moves to the latest commit; whether there was a newer one.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn refresh(&mut self) -> Result<bool> {
+        let changed = self.reader.refresh()?;
+        if changed {
+            self.searches = searches(&self.reader)?;
+        }
+        Ok(changed)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// How many models are stored.
+    pub fn model_count(&self) -> u32 {
+        self.reader.model_count()
+    }
+
+    /// The store's snapshot behind the library: models, labels, tensors, sizes, verification.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Index segments that cannot be used, and why. Answers are complete without them, only slower.
+    pub fn unusable_segments(&self) -> impl Iterator<Item = &Error> {
+        self.searches.0.iter().flat_map(ViewSearch::unusable)
+    }
+
+    pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<4>> {
+        &self.searches[view]
+    }
+}
+
+fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
+    let (ours, theirs) = (schema(), reader.schema());
+    if *theirs == ours {
+        return Ok(());
+    }
+    let describe = |schema: &phash_store::Schema| {
+        let views: Vec<&str> = schema.views.iter().map(|view| view.name.as_str()).collect();
+        let parameters: String = schema.parameters.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{parameters}, views {}", views.join(" "))
+    };
+    Err(StoreError::ParametersDiffer {
+        path: dir.to_owned(),
+        expected: describe(&ours),
+        found: describe(theirs),
+    }
+    .into())
+}
+
+fn searches(reader: &Reader) -> Result<PerView<ViewSearch<CodeView<4>>>> {
+    let [energy, blocks] = View::ALL.map(|view| ViewSearch::stored(view, reader));
+    Ok(PerView([energy?, blocks?]))
+}

@@ -1,0 +1,223 @@
+//! Searching a library: which stored models are close to a query, how close, and how sure that is.
+//!
+//! Exact: every stored model within the radius in some searched view is found. Distances are inclusive bits; hits come
+//! in the order of distance, then id.
+
+use std::collections::BTreeMap;
+
+use phash_code::Code256;
+use phash_core::{CODE_BITS, PerView, View, ViewHash, radius_for_e_value};
+
+use crate::error::{Error, Result};
+use crate::library::Library;
+use crate::pipeline::HashedFile;
+use crate::verdict::{Closeness, MATCH_E_VALUE, Scale, best, e_values};
+
+/// Which stored models are wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Mode {
+    /// All within so many bits (inclusive) in some searched view.
+    Radius(u32),
+    /// The so many nearest.
+    TopK(usize),
+    /// All whose E-value is at most this in some searched view.
+    EValue(f64),
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Mode::EValue(MATCH_E_VALUE)
+    }
+}
+
+/// What is searched for.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// What messages call it.
+    pub name: String,
+    /// The codes; a view without a code is not searched.
+    pub views: PerView<ViewHash>,
+    /// The digest of its contents, if known: hits with the same are identical.
+    pub content_digest: Option<[u8; 32]>,
+    /// A stored model that is not to be reported: the query itself.
+    pub except: Option<u32>,
+}
+
+impl From<&HashedFile> for Query {
+    fn from(file: &HashedFile) -> Self {
+        Self {
+            name: file.name.clone(),
+            views: file.hash.views,
+            content_digest: Some(file.hash.content_digest.0),
+            except: None,
+        }
+    }
+}
+
+impl Query {
+    /// A query by a code alone, taken to have as many features as the model it is compared with.
+    pub fn by_code(view: View, code: Code256) -> Self {
+        let mut views = PerView::<ViewHash>::default();
+        views[view] = ViewHash { code: Some(code), features: u32::MAX };
+        Self { name: code.to_string(), views, content_digest: None, except: None }
+    }
+}
+
+/// A stored model that matches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The model's id.
+    pub id: u32,
+    /// The path as it was given when the model was ingested.
+    pub label: String,
+    /// Other labels with the same contents.
+    pub also: Vec<String>,
+    /// Whether every label has since got a newer version with other contents.
+    pub superseded: bool,
+    /// Whether the contents are the query's, byte for byte.
+    pub identical: bool,
+    /// Whether the stored model has too few features to be sure of anything.
+    pub weak: bool,
+    /// The best of the views that match: its distance and E-value.
+    pub closeness: Closeness,
+    /// The distance in each searched view, in bits.
+    pub views: PerView<Option<u32>>,
+    /// The smaller number of features in each view.
+    pub features: PerView<u32>,
+}
+
+impl Library {
+    /// The query for a stored model, which is itself left out of the hits.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchModel`], or [`Error::Store`].
+    pub fn query_for_id(&self, id: u32) -> Result<Query> {
+        let row = self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.model_count() })?;
+        let features = features_of(&row.features);
+        let views = PerView::from_fn(|view| ViewHash {
+            code: self.search_of(view).code(id).copied(),
+            features: features[view],
+        });
+        Ok(Query { name: format!("id {id}"), views, content_digest: Some(row.content_digest), except: Some(id) })
+    }
+
+    /// The stored models that match, in the order of distance, then id.
+    ///
+    /// Time: sublinear in the library's size where index segments cover it and the radius is small, else a scan of its
+    /// codes; then one look into the catalog a hit.
+    ///
+    /// # Errors
+    /// [`Error::NoCode`] if the query has no code in any of the views, [`Error::RadiusTooLarge`], or
+    /// [`Error::Store`] if the catalog cannot be read.
+    pub fn query(&self, query: &Query, mode: Mode, views: &[View]) -> Result<Vec<Hit>> {
+        let searched: Vec<View> = View::ALL.into_iter().filter(|view| views.contains(view)).collect();
+        if searched.iter().all(|&view| query.views[view].code.is_none()) {
+            return Err(Error::NoCode { name: query.name.clone() });
+        }
+        let scale = Scale {
+            models: u64::from(self.model_count()),
+            views: u32::try_from(searched.len()).unwrap_or(u32::MAX),
+        };
+        let mut ids = BTreeMap::new();
+        for &view in &searched {
+            let ViewHash { code: Some(code), features } = query.views[view] else { continue };
+            for (id, _) in self.candidates(view, &code, features, query, mode, scale)? {
+                ids.insert(id, ());
+            }
+        }
+        ids.retain(|id, ()| Some(*id) != query.except);
+        let mut near: Vec<(u32, u32)> = ids
+            .into_keys()
+            .filter_map(|id| Some((self.distances(query, id, &searched).0.into_iter().flatten().min()?, id)))
+            .collect();
+        near.sort_unstable();
+        if let Mode::TopK(k) = mode {
+            near.truncate(k);
+        }
+        let mut hits = Vec::new();
+        for (_, id) in near {
+            hits.extend(self.hit(query, id, mode, &searched, scale)?);
+        }
+        // The best view that counts may not be the nearest one.
+        hits.sort_by_key(|hit| (hit.closeness.distance_bits, hit.id));
+        Ok(hits)
+    }
+
+    /// A superset of the hits that a view contributes.
+    fn candidates(
+        &self,
+        view: View,
+        code: &Code256,
+        features: u32,
+        query: &Query,
+        mode: Mode,
+        scale: Scale,
+    ) -> Result<Vec<(u32, u32)>> {
+        let search = self.search_of(view);
+        match mode {
+            Mode::Radius(got_bits) if got_bits > CODE_BITS => {
+                Err(Error::RadiusTooLarge { got_bits, limit_bits: CODE_BITS })
+            }
+            Mode::Radius(radius_bits) => Ok(search.within(code, radius_bits)),
+            Mode::TopK(k) => {
+                Ok(search.nearest(code, k.saturating_add(usize::from(query.except.is_some()))))
+            }
+            // A pair has at most the query's features, and fewer features mean a smaller radius.
+            Mode::EValue(max) => match radius_for_e_value(view, features, max, scale.models, scale.views) {
+                Some(radius_bits) => Ok(search.within(code, radius_bits)),
+                None => Ok(Vec::new()),
+            },
+        }
+    }
+
+    fn distances(&self, query: &Query, id: u32, searched: &[View]) -> PerView<Option<u32>> {
+        PerView::from_fn(|view| {
+            if !searched.contains(&view) {
+                return None;
+            }
+            Some(query.views[view].code?.distance(self.search_of(view).code(id)?))
+        })
+    }
+
+    /// The hit for a candidate, unless its E-value is too large after all.
+    fn hit(
+        &self,
+        query: &Query,
+        id: u32,
+        mode: Mode,
+        searched: &[View],
+        scale: Scale,
+    ) -> Result<Option<Hit>> {
+        let row = self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.model_count() })?;
+        let stored = features_of(&row.features);
+        let features = PerView::from_fn(|view| query.views[view].features.min(stored[view]));
+        let views = self.distances(query, id, searched);
+        let e_values = e_values(&views, &features, scale);
+        let max = if let Mode::EValue(max) = mode { max } else { f64::INFINITY };
+        let Some(closeness) = best(&views, &e_values, |e_value| e_value <= max) else { return Ok(None) };
+        let superseded = row.sources.iter().all(|source| !source.current);
+        let mut labels: Vec<String> = Vec::new();
+        for source in row.sources.iter().filter(|source| source.current || superseded) {
+            if !labels.contains(&source.label) {
+                labels.push(source.label.clone());
+            }
+        }
+        let mut labels = labels.into_iter();
+        Ok(Some(Hit {
+            id,
+            label: labels.next().unwrap_or_default(),
+            also: labels.collect(),
+            superseded,
+            identical: query.content_digest == Some(row.content_digest),
+            weak: row.weak,
+            closeness,
+            views,
+            features,
+        }))
+    }
+}
+
+/// The features in the order of the views; the schema was compared when the library was opened.
+fn features_of(stored: &[u32]) -> PerView<u32> {
+    PerView::from_fn(|view| stored.get(view as usize).copied().unwrap_or(0))
+}

@@ -1,0 +1,122 @@
+//! Owns [`ViewSearch`]: the codes of one view, their index segments and the void ones, searched exactly. Void codes are
+//! never found. A segment that cannot be used is left out: what it covers is scanned.
+
+use phash_code::{Code256, Codes};
+use phash_core::View;
+use phash_index::{BuildParams, Index, Matches, Segment, build_segment};
+use phash_store::{CodeView, Reader, SegmentBytes};
+use roaring::RoaringBitmap;
+
+use crate::error::{Error, Result};
+use crate::segments::MIN_CODES;
+
+/// One view's codes, ready to be searched.
+#[derive(Debug)]
+pub(crate) struct ViewSearch<C> {
+    codes: C,
+    segments: Vec<Segment<4, Bytes>>,
+    voids: RoaringBitmap,
+    /// Segments that were left out, and why.
+    unusable: Vec<Error>,
+}
+
+/// The bytes of an index segment.
+#[derive(Clone, Debug)]
+enum Bytes {
+    Stored(SegmentBytes),
+    Built(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Bytes::Stored(bytes) => bytes.as_ref(),
+            Bytes::Built(bytes) => bytes,
+        }
+    }
+}
+
+impl ViewSearch<CodeView<4>> {
+    /// The search of a stored view.
+    pub(crate) fn stored(view: View, reader: &Reader) -> Result<Self> {
+        let name = view.name();
+        let codes = reader.codes::<4>(name)?;
+        let voids = reader.voids(name)?.clone();
+        let mut search = Self { codes, segments: Vec::new(), voids, unusable: Vec::new() };
+        for (ids, bytes) in reader.segments(name)? {
+            match Segment::open(Bytes::Stored(bytes)) {
+                Ok(segment) if segment.ids() == ids => search.segments.push(segment),
+                Ok(segment) => {
+                    let source = phash_index::Error::BeyondCodes { ids: segment.ids(), codes: search.codes.len() };
+                    search.unusable.push(Error::Index { view, source });
+                }
+                Err(source) => search.unusable.push(Error::Index { view, source }),
+            }
+        }
+        if let Err(source) = Index::new(&search.codes, &search.segments) {
+            search.segments.clear();
+            search.unusable.push(Error::Index { view, source });
+        }
+        Ok(search)
+    }
+}
+
+impl ViewSearch<Vec<Code256>> {
+    /// The search of codes in memory; indexed if they are many.
+    pub(crate) fn in_memory(view: View, codes: Vec<Code256>, voids: RoaringBitmap) -> Result<Self> {
+        let mut segments = Vec::new();
+        let len = Codes::len(&codes);
+        if len >= MIN_CODES {
+            let built = build_segment(&codes, 0..len, &BuildParams::default())
+                .and_then(|bytes| Segment::open(Bytes::Built(bytes)));
+            segments.push(built.map_err(|source| Error::Index { view, source })?);
+        }
+        Ok(Self { codes, segments, voids, unusable: Vec::new() })
+    }
+}
+
+impl<C: Codes<4>> ViewSearch<C> {
+    /// All codes within the radius (inclusive): id and distance, by distance, then id.
+    pub(crate) fn within(&self, query: &Code256, radius_bits: u32) -> Vec<(u32, u32)> {
+        self.index().map_or_else(Vec::new, |index| pairs(&index.within(query, radius_bits)))
+    }
+
+    /// The `k` nearest codes: id and distance, by distance, then id.
+    pub(crate) fn nearest(&self, query: &Code256, k: usize) -> Vec<(u32, u32)> {
+        self.index().map_or_else(Vec::new, |index| pairs(&index.nearest(query, k)))
+    }
+
+    /// The code of a model, unless it is void.
+    pub(crate) fn code(&self, id: u32) -> Option<&Code256> {
+        if self.voids.contains(id) { None } else { self.codes.get(id) }
+    }
+
+    /// Why segments were left out.
+    pub(crate) fn unusable(&self) -> &[Error] {
+        &self.unusable
+    }
+
+    /// Always there: the segments were checked against the codes when the search was made.
+    fn index(&self) -> Option<Index<'_, 4, C, Bytes>> {
+        let index = Index::new(&self.codes, &self.segments).ok()?;
+        Some(index.except(&self.voids))
+    }
+}
+
+fn pairs(found: &Matches) -> Vec<(u32, u32)> {
+    found.matches.iter().map(|found| (found.id, found.distance_bits)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn void_codes_are_never_found() {
+        let codes = vec![Code256::ZERO; 3];
+        let search = ViewSearch::in_memory(View::Energy, codes, [1].into_iter().collect()).unwrap();
+        assert_eq!(search.within(&Code256::ZERO, 256), [(0, 0), (2, 0)]);
+        assert_eq!(search.nearest(&Code256::ZERO, 5), [(0, 0), (2, 0)]);
+        assert!(search.code(1).is_none() && search.code(2).is_some() && search.code(3).is_none());
+    }
+}

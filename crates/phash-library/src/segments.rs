@@ -1,0 +1,104 @@
+//! Keeps index segments in step with the codes. A library below [`MIN_CODES`] has none: a scan is as fast. What is new
+//! is indexed in segments that grow geometrically, so that there are few of them and each code is indexed again only
+//! O(log n) times.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use phash_code::Codes as _;
+use phash_core::View;
+use phash_store::{OpenOptions, Reader, Writer};
+
+use crate::error::{Error, Result};
+use crate::ingest::Event;
+use crate::pipeline::Hashing;
+
+/// Codes that are not worth a segment: scanning them takes some hundred microseconds.
+pub(crate) const MIN_CODES: u32 = 65_536;
+
+/// Builds segments for the codes that have none, if they are many, and publishes them. All of the codes must be committed.
+///
+/// # Errors
+/// [`Error::Store`] or [`Error::Index`]; the library is complete without the segments.
+pub(crate) fn build_segments(
+    dir: &Path,
+    writer: &mut Writer,
+    hashing: &Hashing<'_>,
+    events: &mut dyn FnMut(Event<'_>),
+) -> Result<()> {
+    for view in View::ALL {
+        let Some(ids) = to_build(&writer.segments(view.name())?, writer.model_count()) else { continue };
+        if hashing.cancel.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        events(Event::Indexing { view, codes: ids.end - ids.start });
+        let codes = Reader::open(dir, OpenOptions::default())?.codes::<4>(view.name())?;
+        debug_assert!(ids.end <= codes.len(), "only committed codes are indexed");
+        let mut failure = None;
+        writer.drop_segments(view.name(), ids.clone())?;
+        let written = writer.add_segment_with(view.name(), ids.clone(), &mut |mut out| {
+            let params = phash_index::BuildParams::default();
+            phash_index::write_segment(&codes, ids.clone(), &params, &mut out).map_err(|error| match error {
+                phash_index::Error::Io(error) => error,
+                other => {
+                    failure = Some(other);
+                    std::io::Error::other("the segment could not be built")
+                }
+            })?;
+            Ok(())
+        });
+        if let Some(source) = failure {
+            return Err(Error::Index { view, source });
+        }
+        written?;
+        writer.commit()?;
+    }
+    Ok(())
+}
+
+/// The ids of the segment to build: the unindexed ones, and those of the last segments as long as they are not more than
+/// what is joined to them.
+fn to_build(segments: &[Range<u32>], codes: u32) -> Option<Range<u32>> {
+    let mut start = segments.last().map_or(0, |last| last.end);
+    if codes.saturating_sub(start) < MIN_CODES {
+        return None;
+    }
+    for segment in segments.iter().rev() {
+        if segment.end != start || segment.end - segment.start > codes - start {
+            break;
+        }
+        start = segment.start;
+    }
+    Some(start..codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_new_codes_are_left_to_the_scan() {
+        assert_eq!(to_build(&[], 0), None);
+        assert_eq!(to_build(&[], MIN_CODES - 1), None);
+        assert_eq!(to_build(&[], MIN_CODES), Some(0..MIN_CODES));
+        assert_eq!(to_build(&[0..1_000_000], 1_000_000 + MIN_CODES - 1), None);
+    }
+
+    #[test]
+    fn however_a_library_grows_there_are_few_segments_and_they_cover_it() {
+        let mut segments: Vec<Range<u32>> = Vec::new();
+        let mut rebuilt = 0u64;
+        for round in 1..=200 {
+            let codes = round * MIN_CODES;
+            let ids = to_build(&segments, codes).unwrap();
+            segments.retain(|segment| segment.end <= ids.start);
+            rebuilt += u64::from(ids.end - ids.start);
+            segments.push(ids);
+            assert!(segments.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert_eq!((segments[0].start, segments.last().unwrap().end), (0, codes));
+            assert!(segments.len() <= 9, "{} segments after {round} rounds", segments.len());
+        }
+        assert!(rebuilt < 9 * 200 * u64::from(MIN_CODES), "{rebuilt} codes indexed");
+    }
+}
