@@ -44,4 +44,7 @@ pub fn parameters_fingerprint() -> Digest {
 }
 
 /// The parameters in words: the version of the definition and every constant in it.
-pub const PARAMETERS: &str = "phashdb nts v1";
+pub const PARAMETERS: &str = "phashdb nts v1; bits 256; elements >= 1024; axis >= 16; log floor 2^-20; \
+    energy: high-pass 2+2, axis lengths that occur twice; \
+    blocks: dense 8x8, thin 4x1, grid <= 64, rounds 8 below 2^20 entries else 3; \
+    median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";
