@@ -107,6 +107,7 @@ impl<'s, const W: usize> Probe<'s, W> {
         let (first_bucket, first_dense) = (self.buckets.len(), self.dense.len());
         let mut found = Found::default();
         let mut sane = true;
+        let mut last = 0;
         let buckets = &mut self.buckets;
         for shell in shells.clone() {
             for_each_mask(len_bits, shell, |mask| {
@@ -117,6 +118,7 @@ impl<'s, const W: usize> Probe<'s, W> {
                 };
                 let (start, end) = (start.get(), end.get());
                 found.probes += 1;
+                last = last.max(end);
                 if start < end {
                     found.candidates += u64::from(end - start);
                     buckets.push(start..end);
@@ -131,8 +133,7 @@ impl<'s, const W: usize> Probe<'s, W> {
                 self.dense.push(bucket);
             }
         }
-        let all = table.ids.len();
-        if !sane || buckets[first_bucket..].iter().any(|bucket| bucket.end as usize > all) {
+        if !sane || last as usize > table.ids.len() {
             return Err(Damaged);
         }
         self.tasks.push(Task {

@@ -123,7 +123,8 @@ fn a_segment_of_other_codes_is_told_from_a_damaged_one() {
     let segment = Segment::<1, _>::open(&setup.bytes[..]).unwrap();
     segment.verify_against(&setup.codes).unwrap();
     let mut others = setup.codes.clone();
-    others[33].set_bit(63, !others[33].bit(63));
+    let bit = others[33].bit(63);
+    others[33].set_bit(63, !bit);
     assert!(matches!(segment.verify_against(&others), Err(Error::OtherCodes { id: 33, table: 11 })));
 }
 

@@ -6,7 +6,7 @@ mod common;
 use common::{Random, ranked, segments};
 use phash_code::{Code, Codes};
 use phash_index::{BuildParams, Error, Index, Match, Matches, Plan, Segment, Strategy, build_segment, scan};
-use proptest::prelude::{Strategy as _, any, prop_assert_eq, proptest};
+use proptest::prelude::{any, prop_assert_eq, proptest};
 use proptest::test_runner::Config;
 use roaring::RoaringBitmap;
 
@@ -34,7 +34,7 @@ struct Blocks<const W: usize>(Vec<Vec<Code<W>>>, u32);
 
 impl<const W: usize> Codes<W> for Blocks<W> {
     fn len(&self) -> u32 {
-        self.0.iter().map(|block| Codes::len(block)).sum()
+        self.0.iter().map(Codes::len).sum()
     }
 
     fn run(&self, id: u32) -> &[Code<W>] {

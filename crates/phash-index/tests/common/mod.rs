@@ -10,12 +10,12 @@ use phash_code::Code;
 use phash_index::{BuildParams, Match, Segment, build_segment};
 
 /// Distance counted bit by bit.
-pub fn distance_by_bits<const W: usize>(a: &Code<W>, b: &Code<W>) -> u32 {
+pub(crate) fn distance_by_bits<const W: usize>(a: &Code<W>, b: &Code<W>) -> u32 {
     (0..Code::<W>::BITS).map(|i| u32::from(a.bit(i) != b.bit(i))).sum()
 }
 
 /// All codes but those in `except`, nearest first.
-pub fn ranked<const W: usize>(codes: &[Code<W>], except: &[u32], query: &Code<W>) -> Vec<Match> {
+pub(crate) fn ranked<const W: usize>(codes: &[Code<W>], except: &[u32], query: &Code<W>) -> Vec<Match> {
     let mut all: Vec<Match> = (0u32..)
         .zip(codes)
         .filter(|(id, _)| !except.contains(id))
@@ -26,10 +26,10 @@ pub fn ranked<const W: usize>(codes: &[Code<W>], except: &[u32], query: &Code<W>
 }
 
 /// splitmix64: a fixed sequence for every seed.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,16 +37,16 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, end: u32) -> u32 {
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
         u32::try_from(self.next() % u64::from(end)).unwrap()
     }
 
-    pub fn code<const W: usize>(&mut self) -> Code<W> {
+    pub(crate) fn code<const W: usize>(&mut self) -> Code<W> {
         Code::from_le_words(std::array::from_fn(|_| self.next()))
     }
 
     /// The code with up to `flips` bits changed.
-    pub fn near<const W: usize>(&mut self, code: &Code<W>, flips: u32) -> Code<W> {
+    pub(crate) fn near<const W: usize>(&mut self, code: &Code<W>, flips: u32) -> Code<W> {
         let mut near = *code;
         for _ in 0..flips {
             let bit = self.below(Code::<W>::BITS);
@@ -57,7 +57,7 @@ impl Random {
 }
 
 /// Segments over the given borders, e.g. `[0, 5, 9]` gives 0..5 and 5..9.
-pub fn segments<const W: usize>(
+pub(crate) fn segments<const W: usize>(
     codes: &[Code<W>],
     borders: &[u32],
     m: Option<u32>,
