@@ -174,9 +174,10 @@ impl Error {
         match source.sqlite_error_code() {
             Some(DiskFull) => Self::DiskFull { op, path: path.to_owned() },
             Some(DatabaseCorrupt) => Self::corrupted(path, 0, op, "a sound SQLite file", source),
-            Some(NotADatabase) => {
-                Self::NotADatabase { path: path.to_owned(), what: "the catalog is not an SQLite file".to_owned() }
-            }
+            Some(NotADatabase) => Self::NotADatabase {
+                path: path.to_owned(),
+                what: "the catalog is not an SQLite file".to_owned(),
+            },
             _ => Self::Catalog { op, path: path.to_owned(), source },
         }
     }

@@ -53,7 +53,10 @@ impl Schema {
                 ));
             }
             if !matches!(view.words, 1 | 2 | 4 | 8) {
-                return invalid(format!("view {}: codes have 1, 2, 4 or 8 words, not {}", view.name, view.words));
+                return invalid(format!(
+                    "view {}: codes have 1, 2, 4 or 8 words, not {}",
+                    view.name, view.words
+                ));
             }
             if self.views[..number].iter().any(|other| other.name == view.name) {
                 return invalid(format!("view {} is there twice", view.name));
@@ -137,8 +140,16 @@ mod tests {
     #[test]
     fn each_rule_of_a_schema_is_checked() {
         assert!(schema(&[("energy", 4), ("b_2-x", 1)]).validate().is_ok());
-        let bad: &[&[(&str, u32)]] =
-            &[&[], &[("", 4)], &[("Energy", 4)], &[("../x", 4)], &[("tensors.a", 4)], &[("a", 3)], &[("a", 0)], &[("a", 4), ("a", 2)]];
+        let bad: &[&[(&str, u32)]] = &[
+            &[],
+            &[("", 4)],
+            &[("Energy", 4)],
+            &[("../x", 4)],
+            &[("tensors.a", 4)],
+            &[("a", 3)],
+            &[("a", 0)],
+            &[("a", 4), ("a", 2)],
+        ];
         for views in bad {
             assert!(matches!(schema(views).validate(), Err(Error::InvalidInput { .. })), "{views:?}");
         }

@@ -1,0 +1,176 @@
+//! Owns the SQLite file: opening it with the right settings, transactions, and the translation of its errors. The
+//! commit of its transaction is the publish point of the whole database. SQL is found in this folder and nowhere else.
+
+mod ddl;
+pub(crate) mod head;
+pub(crate) mod read;
+mod rowcheck;
+pub(crate) mod rows;
+pub(crate) mod verify;
+pub(crate) mod voids;
+pub(crate) mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::{Error, Result};
+use crate::files::layout::FORMAT_VERSION;
+
+/// How long to wait for SQLite's own short locks.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// A connection to the catalog.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    conn: Connection,
+    path: PathBuf,
+}
+
+impl Catalog {
+    /// Creates the file with all tables and nothing in them; the caller fills them and commits.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let this = Self::connect(path, path, flags, "create the catalog")?;
+        this.run(
+            "create the catalog",
+            "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+        )?;
+        this.begin_write()?;
+        this.run("create the catalog", ddl::TABLES)?;
+        let id = ddl::APPLICATION_ID;
+        this.run(
+            "create the catalog",
+            &format!("PRAGMA application_id = {id}; PRAGMA user_version = {FORMAT_VERSION};"),
+        )?;
+        Ok(this)
+    }
+
+    /// Opens for writing.
+    pub(crate) fn open_write(path: &Path) -> Result<Self> {
+        let this = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, "open the catalog")?;
+        this.check_version()?;
+        // A commit returns when the log is on the medium. 64 MB of cache: digests land anywhere in their indexes.
+        this.run(
+            "open the catalog",
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;",
+        )?;
+        Ok(this)
+    }
+
+    /// Opens for reading and takes a snapshot that lasts as long as the connection. In a directory that cannot be
+    /// written, SQLite cannot make its shared-memory file; then, and only if no log is there that would have to be
+    /// read, the file is opened as immutable.
+    pub(crate) fn open_read(path: &Path) -> Result<Self> {
+        match Self::open_snapshot(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(Error::Catalog { .. } | Error::Io { .. }) if log_is_empty(path) && dir_is_read_only(path) => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+                Self::open_snapshot(path, Path::new(&immutable_uri(path)), flags)
+            }
+            other => other,
+        }
+    }
+
+    fn open_snapshot(path: &Path, target: &Path, flags: OpenFlags) -> Result<Self> {
+        let this = Self::connect(path, target, flags, "open the catalog")?;
+        this.run("open the catalog", "BEGIN")?;
+        this.check_version()?;
+        Ok(this)
+    }
+
+    fn connect(path: &Path, target: &Path, flags: OpenFlags, op: &'static str) -> Result<Self> {
+        let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(|e| Error::catalog(op, path, e))?;
+        let this = Self { conn, path: path.to_owned() };
+        this.conn.busy_timeout(BUSY).map_err(|e| this.err(op, e))?;
+        // The file may come from anywhere: its schema is data, not code.
+        for (option, on) in [
+            (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+            (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+            (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        ] {
+            this.conn.set_db_config(option, on).map_err(|e| this.err(op, e))?;
+        }
+        this.conn.set_prepared_statement_cache_capacity(64);
+        this.run(op, "PRAGMA cell_size_check = ON;")?;
+        Ok(this)
+    }
+
+    fn check_version(&self) -> Result<()> {
+        let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let application = pragma("application_id").map_err(|e| self.err("read the catalog", e))?;
+        if application != i64::from(ddl::APPLICATION_ID) {
+            let what = format!("the catalog's application id is {application:#x}");
+            return Err(Error::NotADatabase { path: self.path.clone(), what });
+        }
+        let version = pragma("user_version").map_err(|e| self.err("read the catalog", e))?;
+        if version != i64::from(FORMAT_VERSION) {
+            let found = u32::try_from(version).unwrap_or(0);
+            return Err(Error::UnknownVersion { path: self.path.clone(), found, supported: FORMAT_VERSION });
+        }
+        Ok(())
+    }
+
+    /// Starts a transaction that may write.
+    pub(crate) fn begin_write(&self) -> Result<()> {
+        self.run("begin a transaction in the catalog", "BEGIN IMMEDIATE")
+    }
+
+    /// Commits: the publish point.
+    pub(crate) fn commit(&self) -> Result<()> {
+        self.run("commit the catalog", "COMMIT")
+    }
+
+    /// Closes the connection; the last one to be closed empties the log into the file.
+    pub(crate) fn close(self) -> Result<()> {
+        let Self { conn, path } = self;
+        conn.close().map_err(|(_, e)| Error::catalog("close the catalog", &path, e))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn run(&self, op: &'static str, sql: &str) -> Result<()> {
+        self.conn.execute_batch(sql).map_err(|e| self.err(op, e))
+    }
+
+    fn err(&self, op: &'static str, source: rusqlite::Error) -> Error {
+        Error::catalog(op, &self.path, source)
+    }
+
+    /// A row is not what was written.
+    fn damaged(&self, what: impl Into<String>, expected: impl ToString, got: impl ToString) -> Error {
+        Error::corrupted(&self.path, 0, what, expected, got)
+    }
+}
+
+/// Whether there is no log beside the catalog, or an empty one.
+fn log_is_empty(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(true, |meta| meta.len() == 0)
+}
+
+/// Whether no file can be made beside the catalog (SQLite would need to).
+fn dir_is_read_only(path: &Path) -> bool {
+    let mut shm = path.as_os_str().to_owned();
+    shm.push("-shm");
+    std::fs::File::options().write(true).create(true).truncate(false).open(shm).is_err()
+}
+
+fn immutable_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
+            }
+            _ => uri += &format!("%{byte:02x}"),
+        }
+    }
+    uri + "?immutable=1"
+}

@@ -1,0 +1,134 @@
+//! Owns the queries: one function a question, each by an index. Rows come checked (see `rows`).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rusqlite::{Params, params};
+
+use super::Catalog;
+use super::head::Head;
+use super::rows::{MODEL_COLUMNS, SEGMENT_COLUMNS, SOURCE_COLUMNS, SegmentRow, TENSOR_COLUMNS, model_crc};
+use crate::error::Result;
+use crate::records::{ModelRow, Source, TensorRow};
+
+const OP: &str = "read the catalog";
+
+impl Catalog {
+    /// The current version of a label.
+    pub(crate) fn source_by_label(&self, label: &str) -> Result<Option<Source>> {
+        Ok(self.sources("s.label = ?1 ORDER BY s.version DESC LIMIT 1", [label])?.pop())
+    }
+
+    /// All versions of a label, oldest first.
+    pub(crate) fn versions(&self, label: &str) -> Result<Vec<Source>> {
+        self.sources("s.label = ?1 ORDER BY s.version", [label])
+    }
+
+    /// The first source with this file digest.
+    pub(crate) fn source_by_file_digest(&self, digest: &[u8; 32]) -> Result<Option<Source>> {
+        Ok(self.sources("s.file_digest = ?1 ORDER BY s.id LIMIT 1", [digest])?.pop())
+    }
+
+    /// One label of a model: the first that is current, else the last.
+    pub(crate) fn label(&self, model_id: u32) -> Result<Option<String>> {
+        let mut sources = self.sources("s.model_id = ?1 ORDER BY s.id", [model_id])?;
+        let best = sources.iter().position(|source| source.current).or(sources.len().checked_sub(1));
+        Ok(best.map(|at| sources.swap_remove(at).label))
+    }
+
+    /// The model with these contents.
+    pub(crate) fn model_by_content_digest(&self, digest: &[u8; 32]) -> Result<Option<u32>> {
+        let sql = format!("SELECT {MODEL_COLUMNS} FROM models WHERE content_digest = ?1");
+        Ok(self.models_by(&sql, [digest])?.pop().map(|model| model.id))
+    }
+
+    /// The models with ids in `ids`, with skips and sources.
+    pub(crate) fn models(&self, ids: Range<u32>) -> Result<Vec<ModelRow>> {
+        let sql = format!("SELECT {MODEL_COLUMNS} FROM models WHERE id >= ?1 AND id < ?2 ORDER BY id");
+        let mut models = self.models_by(&sql, params![ids.start, ids.end])?;
+        let by_id: BTreeMap<u32, usize> =
+            models.iter().enumerate().map(|(at, model)| (model.id, at)).collect();
+        let condition = "s.model_id >= ?1 AND s.model_id < ?2 ORDER BY s.model_id, s.id";
+        for source in self.sources(condition, params![ids.start, ids.end])? {
+            if let Some(&at) = by_id.get(&source.model_id) {
+                models[at].sources.push(source);
+            }
+        }
+        Ok(models)
+    }
+
+    fn models_by(&self, sql: &str, params: impl Params) -> Result<Vec<ModelRow>> {
+        let err = |e| self.err(OP, e);
+        let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
+        let mut rows = statement.query(params).map_err(err)?;
+        let mut models = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            let (mut model, crc) = self.read_model(row)?;
+            model.tensors_skipped = self.skips(model.id)?;
+            self.check_row("models", model.id, model_crc(&model), crc)?;
+            models.push(model);
+        }
+        Ok(models)
+    }
+
+    fn skips(&self, model_id: u32) -> Result<Vec<(String, u32)>> {
+        let err = |e| self.err(OP, e);
+        let sql = "SELECT reason, tensors FROM skips WHERE model_id = ?1 ORDER BY reason";
+        let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
+        let skips = statement.query_map([model_id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(err)?;
+        skips.collect::<rusqlite::Result<_>>().map_err(err)
+    }
+
+    /// Sources by a condition on `sources AS s`.
+    fn sources(&self, condition: &str, params: impl Params) -> Result<Vec<Source>> {
+        let err = |e| self.err(OP, e);
+        let sql = format!("SELECT {SOURCE_COLUMNS} FROM sources AS s WHERE {condition}");
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
+        let mut rows = statement.query(params).map_err(err)?;
+        let mut sources = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            sources.push(self.read_source(row)?);
+        }
+        Ok(sources)
+    }
+
+    /// The sources with numbers in `ids`.
+    pub(crate) fn sources_by_id(&self, ids: Range<u32>) -> Result<Vec<Source>> {
+        self.sources("s.id >= ?1 AND s.id < ?2 ORDER BY s.id", params![ids.start, ids.end])
+    }
+
+    /// The tensors with ids in `ids`.
+    pub(crate) fn tensors(&self, ids: Range<u32>) -> Result<Vec<TensorRow>> {
+        let err = |e| self.err(OP, e);
+        let sql = format!("SELECT {TENSOR_COLUMNS} FROM tensors WHERE id >= ?1 AND id < ?2 ORDER BY id");
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
+        let mut rows = statement.query(params![ids.start, ids.end]).map_err(err)?;
+        let mut tensors = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            tensors.push(self.read_tensor(row)?);
+        }
+        Ok(tensors)
+    }
+
+    /// All index segments, by view and first id; disjoint, and over models that there are.
+    pub(crate) fn segments(&self, head: &Head) -> Result<Vec<SegmentRow>> {
+        let err = |e| self.err(OP, e);
+        let sql = format!("SELECT {SEGMENT_COLUMNS} FROM segments ORDER BY view, first_id, id");
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
+        let mut rows = statement.query([]).map_err(err)?;
+        let mut segments: Vec<SegmentRow> = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            let segment = self.read_segment(row)?;
+            let after =
+                segments.last().filter(|last| last.view == segment.view).map_or(0, |last| last.end_id);
+            let known_view = (segment.view as usize) < head.schema.views.len();
+            if !known_view || segment.first_id < after || segment.end_id > head.models {
+                let what = format!("segment {} of view {}", segment.id, segment.view);
+                let got = format!("{}..{}", segment.first_id, segment.end_id);
+                return Err(self.damaged(what, format!("ids within {after}..{}", head.models), got));
+            }
+            segments.push(segment);
+        }
+        Ok(segments)
+    }
+}

@@ -1,0 +1,129 @@
+//! Owns the full check of the catalog: SQLite's own, then every row with its checksum, then that ids are dense and
+//! counts and references agree. Reports and goes on.
+
+use super::Catalog;
+use super::head::Head;
+use crate::error::{Error, Result};
+
+/// Rows fetched at once.
+const PAGE: u32 = 1024;
+
+impl Catalog {
+    /// Checks everything in the catalog that does not concern other files.
+    pub(crate) fn verify(&self, head: &Head, damage: &mut dyn FnMut(Error)) {
+        for (pragma, ok) in [("integrity_check", Some("ok")), ("foreign_key_check", None)] {
+            match self.pragma_lines(pragma) {
+                Ok(lines) => {
+                    for line in lines.iter().filter(|line| Some(line.as_str()) != ok) {
+                        damage(self.damaged(pragma, ok.unwrap_or("no row"), line));
+                    }
+                }
+                Err(error) => damage(error),
+            }
+        }
+        let mut page = |what: &str, count: u32, fetch: &dyn Fn(u32, u32) -> Result<Vec<u32>>| {
+            let mut from = 0;
+            while from < count {
+                let to = from.saturating_add(PAGE).min(count);
+                match fetch(from, to) {
+                    Ok(ids) if ids.iter().copied().eq(from..to) => {}
+                    Ok(ids) => {
+                        let first = (from..to).find(|id| !ids.contains(id)).unwrap_or(to);
+                        damage(self.damaged(format!("table {what}"), format!("a row {first}"), "none"));
+                    }
+                    Err(error) => damage(error),
+                }
+                from = to;
+            }
+            match self.count(what) {
+                Ok(rows) if rows == i64::from(count) => {}
+                Ok(rows) => damage(self.damaged(format!("number of rows of {what}"), count, rows)),
+                Err(error) => damage(error),
+            }
+        };
+        page("models", head.models, &|from, to| self.verify_models(head, from, to));
+        page("sources", head.sources, &|from, to| {
+            Ok(self.sources_by_id(from..to)?.iter().map(|source| source.id).collect())
+        });
+        page("tensors", head.tensors, &|from, to| {
+            let tensors = self.tensors(from..to)?;
+            for tensor in &tensors {
+                self.check_features(&format!("tensor {}", tensor.id), head, tensor.features.len())?;
+            }
+            Ok(tensors.iter().map(|tensor| tensor.id).collect())
+        });
+        for (what, sql, expected) in [
+            ("number of weak models", "SELECT count(*) FROM models WHERE weak", head.weak_models),
+            ("number of labels", "SELECT count(DISTINCT label) FROM sources", head.labels),
+            (
+                "tensors that are not their model's",
+                "SELECT count(*) FROM tensors AS t LEFT JOIN models AS m ON m.id = t.model_id WHERE m.id IS NULL
+                 OR t.id < m.first_tensor OR t.id >= m.first_tensor + m.tensor_count",
+                0,
+            ),
+            (
+                "skips of models that are not there",
+                "SELECT count(*) FROM skips WHERE model_id NOT IN (SELECT id FROM models)",
+                0,
+            ),
+        ] {
+            match self.number(sql) {
+                Ok(got) if got == i64::from(expected) => {}
+                Ok(got) => damage(self.damaged(what, expected, got)),
+                Err(error) => damage(error),
+            }
+        }
+    }
+
+    fn verify_models(&self, head: &Head, from: u32, to: u32) -> Result<Vec<u32>> {
+        let models = self.models(from..to)?;
+        for model in &models {
+            self.check_features(&format!("model {}", model.id), head, model.features.len())?;
+            if model.sources.is_empty() {
+                return Err(self.damaged(format!("sources of model {}", model.id), "at least one", "none"));
+            }
+            if model.tensors.end > head.tensors {
+                let what = format!("tensors of model {}", model.id);
+                return Err(self.damaged(what, format!("ids below {}", head.tensors), model.tensors.end));
+            }
+        }
+        Ok(models.iter().map(|model| model.id).collect())
+    }
+
+    fn check_features(&self, of: &str, head: &Head, got: usize) -> Result<()> {
+        let views = head.schema.views.len();
+        if got == views {
+            return Ok(());
+        }
+        Err(self.damaged(format!("features of {of}"), format!("{views} numbers"), got))
+    }
+
+    fn count(&self, table: &str) -> Result<i64> {
+        self.number(&format!("SELECT count(*) FROM {table}"))
+    }
+
+    fn number(&self, sql: &str) -> Result<i64> {
+        self.conn.query_row(sql, [], |row| row.get(0)).map_err(|e| self.err("verify the catalog", e))
+    }
+
+    /// What a checking pragma says, its columns joined.
+    fn pragma_lines(&self, pragma: &str) -> Result<Vec<String>> {
+        let err = |e| self.err("verify the catalog", e);
+        let mut statement = self.conn.prepare(&format!("PRAGMA {pragma}")).map_err(err)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).map_err(err)?;
+        let mut lines = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            let mut cells = Vec::new();
+            for column in 0..columns {
+                let value: rusqlite::types::Value = row.get(column).map_err(err)?;
+                cells.push(match value {
+                    rusqlite::types::Value::Text(text) => text,
+                    other => format!("{other:?}"),
+                });
+            }
+            lines.push(cells.join(" "));
+        }
+        Ok(lines)
+    }
+}

@@ -1,0 +1,10 @@
+//! Owns the one place where the store asks for the time. It is recorded, and decides whether a stamp can be trusted;
+//! nothing else depends on it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

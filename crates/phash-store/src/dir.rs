@@ -1,0 +1,129 @@
+//! Owns the names in a database directory, and the creation of a database. What must hold: `catalog.sqlite` appears
+//! last and whole, by a rename; a directory with it is a database, one without is not.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::files::recover;
+use crate::lock::{LOCK_FILE, WriterLock};
+use crate::schema::Schema;
+use crate::vfs::{OsVfs, Vfs};
+
+/// Name of the catalog.
+pub(crate) const CATALOG_FILE: &str = "catalog.sqlite";
+/// Name of the catalog while it is made.
+const NEW_CATALOG_FILE: &str = "catalog.sqlite.new";
+/// Name of the folder of index segments.
+pub(crate) const SEGMENTS_DIR: &str = "segments";
+
+pub(crate) fn catalog_path(dir: &Path) -> PathBuf {
+    dir.join(CATALOG_FILE)
+}
+
+/// Creation of databases.
+#[derive(Clone, Copy, Debug)]
+pub struct Store;
+
+impl Store {
+    /// Whether `dir` holds a database (or what is left of one: opening tells).
+    pub fn exists(dir: &Path) -> bool {
+        catalog_path(dir).exists()
+    }
+
+    /// Creates an empty database in `dir`, which is made if it is missing. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] if there is a database, or any file that an interrupted creation cannot have left;
+    /// [`Error::Locked`] if another process is creating one; [`Error::InvalidInput`] for a bad schema.
+    pub fn create(dir: &Path, schema: &Schema) -> Result<()> {
+        Self::create_on(&(Arc::new(OsVfs) as Arc<dyn Vfs>), dir, schema, crate::clock::now_ms())
+    }
+
+    /// The same through another file system than the operating system's, at a given time.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_on(vfs: &Arc<dyn Vfs>, dir: &Path, schema: &Schema, now_ms: i64) -> Result<()> {
+        schema.validate()?;
+        if Self::exists(dir) {
+            let what = format!("{CATALOG_FILE} is there already");
+            return Err(Error::AlreadyExists { path: dir.to_owned(), what });
+        }
+        make_dir(dir)?;
+        check_empty(&**vfs, dir)?;
+        let _lock = WriterLock::take(dir)?;
+        if Self::exists(dir) {
+            let what = format!("another process has just made {CATALOG_FILE}");
+            return Err(Error::AlreadyExists { path: dir.to_owned(), what });
+        }
+        make_dir(&dir.join(SEGMENTS_DIR))?;
+
+        let new = dir.join(NEW_CATALOG_FILE);
+        for suffix in ["", "-wal", "-shm"] {
+            remove_if_there(&dir.join(format!("{NEW_CATALOG_FILE}{suffix}")))?;
+        }
+        let catalog = Catalog::create(&new)?;
+        let head = catalog.insert_head(schema, now_ms)?;
+        for number in 0..head.tails.len() {
+            let (kind, view) = head.file(number);
+            recover::create(&**vfs, &dir.join(kind.file_name(&view.name)), &head.file_header(number))?;
+        }
+        vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        catalog.commit()?;
+        // Closing empties the log into the file, so that the file alone is the catalog.
+        catalog.close()?;
+        let sync = |path: &Path| fs::File::open(path)?.sync_all();
+        sync(&new).map_err(|e| Error::io("sync", &new, e))?;
+        fs::rename(&new, catalog_path(dir)).map_err(|e| Error::io("rename", &new, e))?;
+        vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))
+    }
+}
+
+/// Makes a directory (and those above it), its name durable.
+fn make_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make_dir(parent)?;
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create", dir, e)),
+        _ => {}
+    }
+    OsVfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
+}
+
+/// Refuses a directory with anything in it but what an interrupted creation leaves: in particular code files that
+/// hold codes but have lost their catalog.
+fn check_empty(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    let names = OsVfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    for name in names {
+        let path = dir.join(&name);
+        let ours = if name.ends_with(".codes") {
+            recover::holds_no_codes(vfs, &path)?
+        } else if name == SEGMENTS_DIR {
+            vfs.list(&path).map_err(|e| Error::io("list", &path, e))?.is_empty()
+        } else {
+            name == LOCK_FILE || name.starts_with(NEW_CATALOG_FILE)
+        };
+        if !ours {
+            let what = "it is not left over from an interrupted creation; name a new or empty directory";
+            return Err(Error::AlreadyExists { path, what: what.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Owns [`Snapshot`]: one read transaction of the catalog, and the files as that transaction says they are.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use roaring::RoaringBitmap;
+
+use crate::catalog::Catalog;
+use crate::catalog::head::Head;
+use crate::catalog::rows::SegmentRow;
+use crate::dir::{CATALOG_FILE, catalog_path};
+use crate::error::{Error, Result};
+use crate::files::view::CodeFile;
+use crate::segment::{self, SegmentBytes};
+use crate::vfs::Vfs;
+
+/// How often a snapshot is taken anew when the writer drops index segments while it is taken.
+const ATTEMPTS: usize = 8;
+
+/// A database as of one commit.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) head: Head,
+    pub(super) files: Vec<Arc<CodeFile>>,
+    pub(super) segments: Vec<(SegmentRow, SegmentBytes)>,
+    voids: Vec<OnceLock<RoaringBitmap>>,
+    /// In a lock because an SQLite connection serves one thread at a time.
+    pub(super) catalog: Mutex<Catalog>,
+}
+
+impl Snapshot {
+    /// Takes the latest snapshot; files that are the same in `old` are taken over from there.
+    pub(super) fn take(vfs: &dyn Vfs, dir: &Path, mmap: bool, old: Option<&Self>) -> Result<Self> {
+        let path = catalog_path(dir);
+        if !path.exists() {
+            let what = format!("there is no {CATALOG_FILE}");
+            return Err(Error::NotADatabase { path: dir.to_owned(), what });
+        }
+        let mut attempt = 1;
+        loop {
+            match Self::take_once(vfs, dir, mmap, old) {
+                // A segment may be dropped between reading the catalog and opening the file.
+                Err(Error::Io { source, path, .. })
+                    if source.kind() == io::ErrorKind::NotFound
+                        && path.extension().is_some_and(|kind| kind == "mih")
+                        && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn take_once(vfs: &dyn Vfs, dir: &Path, mmap: bool, old: Option<&Self>) -> Result<Self> {
+        let catalog = Catalog::open_read(&catalog_path(dir))?;
+        let head = catalog.head()?;
+        let old = old.filter(|old| old.head.database_id == head.database_id);
+        let mut files = Vec::with_capacity(head.tails.len());
+        for (number, &tail) in head.tails.iter().enumerate() {
+            let known = old.and_then(|old| old.files.get(number)).filter(|file| file.tail == tail);
+            files.push(match known {
+                Some(file) => Arc::clone(file),
+                None => {
+                    let (kind, view) = head.file(number);
+                    let path = dir.join(kind.file_name(&view.name));
+                    Arc::new(CodeFile::open(vfs, &path, head.file_header(number), tail, mmap)?)
+                }
+            });
+        }
+        let mut segments = Vec::new();
+        for row in catalog.segments(&head)? {
+            let known = old.and_then(|old| old.segments.iter().find(|(known, _)| *known == row));
+            let bytes = match known {
+                Some((_, bytes)) => bytes.clone(),
+                None => {
+                    let view = &head.schema.views[row.view as usize];
+                    segment::open(vfs, &segment::path(dir, &view.name, &row), &row, mmap)?
+                }
+            };
+            segments.push((row, bytes));
+        }
+        let voids = head.tails.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { head, files, segments, voids, catalog: Mutex::new(catalog) })
+    }
+
+    /// The void ids of a code file.
+    pub(super) fn voids(&self, file: usize) -> Result<&RoaringBitmap> {
+        if let Some(ids) = self.voids[file].get() {
+            return Ok(ids);
+        }
+        let catalog = self.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = catalog.voids(file, self.head.tails[file].count)?;
+        drop(catalog);
+        Ok(self.voids[file].get_or_init(|| ids))
+    }
+}

@@ -1,0 +1,264 @@
+//! Owns [`Writer`], the one writer of a database: opening with recovery, the batch and its commit, and the state in
+//! which it refuses further work. What must hold: the catalog's commit comes after everything it names is durable.
+
+mod put;
+mod segments;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use crate::catalog::Catalog;
+use crate::catalog::head::Head;
+use crate::catalog::rows::SegmentRow;
+use crate::dir::{Store, catalog_path};
+use crate::error::{Error, Result};
+use crate::files::append::Appender;
+use crate::files::recover;
+use crate::lock::WriterLock;
+use crate::records::{Pending, Source, Stamp};
+use crate::schema::Schema;
+use crate::vfs::{OsVfs, Vfs};
+
+/// A file changed within this time before it was recorded may change again without a new time of modification.
+const RACY_NS: i64 = 2_000_000_000;
+
+/// The one writer of a database.
+///
+/// What is put is gathered and published by [`Writer::commit`]; dropping the writer without it leaves nothing behind.
+/// After any failed write, sync or commit the writer is poisoned: it refuses everything until the database is opened
+/// again, which finds out what is on the medium.
+#[derive(Debug)]
+pub struct Writer {
+    // Declared before the lock, so that the catalog is closed before the lock is freed.
+    catalog: Catalog,
+    files: Vec<Appender>,
+    /// The head as the next commit will write it; its tails are those of the last commit.
+    head: Head,
+    segments: Vec<SegmentRow>,
+    /// New void ids by code file.
+    voids: BTreeMap<usize, RoaringBitmap>,
+    /// Files that the next commit makes unnecessary.
+    obsolete: Vec<PathBuf>,
+    pending: Pending,
+    in_transaction: bool,
+    poisoned: Option<String>,
+    clock: fn() -> i64,
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    _lock: WriterLock,
+}
+
+impl Writer {
+    /// Opens a database for writing and cuts back what an interrupted writer left. O(1) in the number of codes, but
+    /// for the uncommitted ones.
+    ///
+    /// # Errors
+    /// [`Error::NotADatabase`]; [`Error::Locked`] at once if there is another writer; [`Error::ParametersDiffer`] if
+    /// it was made with another schema; [`Error::TooShort`] and [`Error::Corrupted`] if committed bytes are not there;
+    /// [`Error::UnknownVersion`].
+    pub fn open(dir: &Path, schema: &Schema) -> Result<Self> {
+        Self::open_on(Arc::new(OsVfs), dir, schema)
+    }
+
+    /// Opens a database for writing, after creating it if there is none.
+    ///
+    /// # Errors
+    /// As [`Writer::open`] and [`Store::create`].
+    pub fn open_or_create(dir: &Path, schema: &Schema) -> Result<Self> {
+        if !Store::exists(dir) {
+            match Store::create(dir, schema) {
+                // Another process was faster: fine if the schema fits.
+                Err(Error::AlreadyExists { .. }) if Store::exists(dir) => {}
+                other => other?,
+            }
+        }
+        Self::open(dir, schema)
+    }
+
+    /// Opens through another file system than the operating system's; the catalog and the lock stay real files.
+    ///
+    /// # Errors
+    /// As [`Writer::open`].
+    pub fn open_on(vfs: Arc<dyn Vfs>, dir: &Path, schema: &Schema) -> Result<Self> {
+        schema.validate()?;
+        if !Store::exists(dir) {
+            let what = format!("there is no {}", crate::dir::CATALOG_FILE);
+            return Err(Error::NotADatabase { path: dir.to_owned(), what });
+        }
+        let lock = WriterLock::take(dir)?;
+        let catalog = Catalog::open_write(&catalog_path(dir))?;
+        let head = catalog.head()?;
+        if head.schema != *schema {
+            return Err(Error::ParametersDiffer {
+                path: dir.to_owned(),
+                expected: schema.describe(),
+                found: head.schema.describe(),
+            });
+        }
+        let mut files = Vec::with_capacity(head.tails.len());
+        for (number, &tail) in head.tails.iter().enumerate() {
+            let (kind, view) = head.file(number);
+            let path = dir.join(kind.file_name(&view.name));
+            files.push(recover::open(&*vfs, &path, &head.file_header(number), tail, head.generation)?);
+        }
+        let segments = catalog.segments(&head)?;
+        let this = Self {
+            catalog,
+            files,
+            head,
+            segments,
+            voids: BTreeMap::new(),
+            obsolete: Vec::new(),
+            pending: Pending::default(),
+            in_transaction: false,
+            poisoned: None,
+            clock: crate::clock::now_ms,
+            vfs,
+            dir: dir.to_owned(),
+            _lock: lock,
+        };
+        this.remove_orphans()?;
+        Ok(this)
+    }
+
+    /// Takes the times to record from `clock` (milliseconds since 1970) instead of the system: for databases that
+    /// come out the same each time, and for tests.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> i64) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Schema {
+        &self.head.schema
+    }
+
+    /// Stored models, with those pending.
+    pub fn model_count(&self) -> u32 {
+        self.head.models
+    }
+
+    /// Stored tensors, with those pending.
+    pub fn tensor_count(&self) -> u32 {
+        self.head.tensors
+    }
+
+    /// What the next commit would publish.
+    pub fn pending(&self) -> Pending {
+        self.pending
+    }
+
+    /// The label's current source if its stamp is still this one, so that the file need not be read at all. `None`
+    /// also if the file was changed so shortly before it was recorded (2 s) that it may have changed again
+    /// unnoticed: then the file digest has to tell ([`Writer::put_source`]).
+    ///
+    /// # Errors
+    /// [`Error::Catalog`], [`Error::Corrupted`], [`Error::Poisoned`].
+    pub fn unchanged(&self, label: &str, stamp: Stamp) -> Result<Option<Source>> {
+        let source = self.source_by_label(label)?;
+        Ok(source.filter(|source| {
+            let recorded_ns = source.recorded_at_ms.saturating_mul(1_000_000);
+            source.stamp == stamp && stamp.mtime_ns < recorded_ns.saturating_sub(RACY_NS)
+        }))
+    }
+
+    /// The current version of a label, with what is pending.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`], [`Error::Corrupted`], [`Error::Poisoned`].
+    pub fn source_by_label(&self, label: &str) -> Result<Option<Source>> {
+        self.check_sound()?;
+        self.catalog.source_by_label(label)
+    }
+
+    /// The first source with this file digest, with what is pending: such a file need not be hashed, see
+    /// [`Writer::put_source`].
+    ///
+    /// # Errors
+    /// [`Error::Catalog`], [`Error::Corrupted`], [`Error::Poisoned`].
+    pub fn source_by_file_digest(&self, file_digest: &[u8; 32]) -> Result<Option<Source>> {
+        self.check_sound()?;
+        self.catalog.source_by_file_digest(file_digest)
+    }
+
+    /// The code id of the model with these contents, with what is pending.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`], [`Error::Corrupted`], [`Error::Poisoned`].
+    pub fn model_by_content_digest(&self, content_digest: &[u8; 32]) -> Result<Option<u32>> {
+        self.check_sound()?;
+        self.catalog.model_by_content_digest(content_digest)
+    }
+
+    /// Publishes everything put since the last commit. When it returns, that is on the medium and readers can see it.
+    /// Two syncs for the code files (one for each that grew) and one for the catalog, whatever the size of the batch.
+    ///
+    /// # Errors
+    /// Any error poisons the writer. Whether the batch was published is known when the database is opened again: all
+    /// of it or nothing. [`Error::DiskFull`] and other failures before the catalog's commit publish nothing.
+    pub fn commit(&mut self) -> Result<()> {
+        self.check_sound()?;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let result = self.try_commit();
+        self.poison_on_error(result)
+    }
+
+    fn try_commit(&mut self) -> Result<()> {
+        let generation = self.next_generation();
+        let mut tails = Vec::with_capacity(self.files.len());
+        for file in &mut self.files {
+            tails.push(file.prepare(generation)?);
+        }
+        self.head.generation = generation;
+        self.head.tails = tails;
+        for (&file, ids) in &self.voids {
+            self.catalog.add_voids(file, ids)?;
+        }
+        self.catalog.update_head(&self.head)?;
+        self.catalog.commit()?;
+        self.in_transaction = false;
+        for (file, &tail) in self.files.iter_mut().zip(&self.head.tails) {
+            file.published(tail);
+        }
+        self.voids.clear();
+        self.pending = Pending::default();
+        for path in self.obsolete.drain(..) {
+            // Nothing names the file any more. If it cannot be removed now, the next opening removes it.
+            let _ = self.vfs.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// The number of the commit that is being prepared.
+    fn next_generation(&self) -> u64 {
+        self.head.generation + 1
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if !self.in_transaction {
+            self.catalog.begin_write()?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    fn check_sound(&self) -> Result<()> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(cause) => Err(Error::Poisoned { path: self.dir.clone(), cause: cause.clone() }),
+        }
+    }
+
+    fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.poisoned = Some(error.to_string());
+        }
+        result
+    }
+}
