@@ -31,6 +31,13 @@ pub struct Fingerprint {
     pub weak: bool,
 }
 
+impl Fingerprint {
+    /// The distance in each view in which both have a code, in bits.
+    pub fn distances(&self, other: &Self) -> PerView<Option<u32>> {
+        distances(&self.views, &other.views)
+    }
+}
+
 impl From<&HashedFile> for Fingerprint {
     fn from(file: &HashedFile) -> Self {
         Self {

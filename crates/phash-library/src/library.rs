@@ -1,6 +1,7 @@
 //! Owns [`Library`]: a snapshot of a database opened for searching. Cheap to open: nothing is read but the catalog's
 //! counts and the headers of the files.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use phash_core::{PerView, View};
@@ -61,6 +62,11 @@ impl Library {
     /// Index segments that cannot be used, and why. Answers are complete without them, only slower.
     pub fn unusable_segments(&self) -> impl Iterator<Item = &Error> {
         self.searches.0.iter().flat_map(ViewSearch::unusable)
+    }
+
+    /// The ranges of ids that the view's index segments cover, in order.
+    pub fn segments(&self, view: View) -> Vec<Range<u32>> {
+        self.searches[view].indexed()
     }
 
     pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<4>> {

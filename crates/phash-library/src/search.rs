@@ -91,6 +91,11 @@ impl<C: Codes<4>> ViewSearch<C> {
         if self.voids.contains(id) { None } else { self.codes.get(id) }
     }
 
+    /// The ranges of ids that segments cover, in order.
+    pub(crate) fn indexed(&self) -> Vec<std::ops::Range<u32>> {
+        self.segments.iter().map(Segment::ids).collect()
+    }
+
     /// Why segments were left out.
     pub(crate) fn unusable(&self) -> &[Error] {
         &self.unusable

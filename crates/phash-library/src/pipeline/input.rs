@@ -32,6 +32,14 @@ impl Input {
         }
     }
 
+    /// Length of the model's files in bytes, to measure progress by; 0 if that is not known.
+    pub fn len_bytes(&self) -> u64 {
+        match self {
+            Input::Path(path) => phash_weights::stamp(path).map_or(0, |stamp| stamp.len_bytes),
+            Input::Stream { .. } => 0,
+        }
+    }
+
     pub(super) fn open(self) -> Result<WeightsFile> {
         let (path, file) = match self {
             Input::Path(path) => {

@@ -1,0 +1,245 @@
+//! Owns the command line as the user types it: clap structures that hold strings and numbers, and their help texts.
+//! Nothing here is opened, looked up or defaulted from the environment but by clap; [`crate::hiargs`] gives it meaning.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  found something, or did all that was asked
+  1  found nothing (query: no match; scan: no group)
+  2  an error, or at least one input was skipped; the messages on standard error name each
+  130  interrupted by Ctrl-C (ingest: what was finished by then is kept)";
+
+/// Find every copy and light modification of a neural network's weights.
+///
+/// Hashes the weights in safetensors files (single or sharded) to 256-bit codes, one for each view, keeps the codes in a
+/// library, and tells which models are copies of each other: renamed, converted, quantised, pruned or fine-tuned. Distances are in
+/// bits (0 to 256); unrelated models lie near 128. The E-value is the number of unrelated models expected to come that
+/// close in a library of this size: 1e-3 and below is a match.
+#[derive(Parser, Debug)]
+#[command(name = "phashdb", version = crate::version::SHORT, long_version = crate::version::long(),
+    after_help = EXIT_STATUS, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct LowArgs {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GlobalArgs {
+    /// The library: a directory [default: ./library.phash]
+    #[arg(long, global = true, value_name = "DIR", env = "PHASHDB_DB", hide_env_values = true)]
+    pub(crate) db: Option<PathBuf>,
+    /// How results are printed; json and jsonl objects have a "type" field first
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: FormatArg,
+    /// Short for --format jsonl: one JSON object a line
+    #[arg(long, global = true, conflicts_with = "format")]
+    pub(crate) json: bool,
+    /// Print no results, only errors; the exit status tells
+    #[arg(long, short, global = true, conflicts_with_all = ["format", "json"])]
+    pub(crate) quiet: bool,
+    /// When to use colours; auto: only on a terminal, and not if NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorArg,
+    /// Hashing threads [default: the number of processors]; the results do not depend on it
+    #[arg(long, short, global = true, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// A name of an output format.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormatArg {
+    /// For people: aligned to the width of the terminal
+    Table,
+    /// One JSON array of objects
+    Json,
+    /// One JSON object a line, as soon as it is known
+    Jsonl,
+    /// Comma-separated values with a header line
+    Csv,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The name of a view.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ViewArg {
+    /// Channel energies: best on fine-tunes, pruning, quantisation
+    Energy,
+    /// Equilibrated blocks: unmoved by rescaled channels (folded batch-norm)
+    Blocks,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Find the groups of copies in directories or files, without a library
+    Scan(ScanArgs),
+    /// Put models into the library; unchanged files are skipped
+    Ingest(IngestArgs),
+    /// Find the models of the library that match weights files, codes or a stored model
+    Query(QueryArgs),
+    /// Print the codes and digests of weights files
+    Hash(HashArgs),
+    /// Say how two weights files are related, tensor by tensor
+    Compare(CompareArgs),
+    /// Describe the library: counts, sizes, parameters
+    Info,
+    /// List the models of the library in the order of their ids
+    List,
+    /// Check every checksum of the library
+    Verify,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = "\
+Examples:
+  phashdb scan ~/models
+  phashdb scan --e-value 1e-9 base/ suspects/ --format jsonl
+")]
+pub(crate) struct ScanArgs {
+    /// Directories (searched recursively) or weights files
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Two models are joined if their E-value (expected number of unrelated models that close) is at most this
+    #[arg(long, value_name = "MAX", default_value = "1e-3", value_parser = positive_number)]
+    pub(crate) e_value: f64,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = "\
+Examples:
+  phashdb ingest ~/models
+  find . -name '*.safetensors' -print0 | phashdb ingest -0 --files-from -
+  phashdb --db /srv/library.phash ingest --jobs 8 /data
+
+Memory: the tensors being hashed at one time sum to at most the largest one, or 256 MiB.
+A path that is unchanged (size and modification time) is skipped without being opened; a changed one becomes a new
+version of the same label; the same contents under another path are recorded as a duplicate.")]
+pub(crate) struct IngestArgs {
+    /// Directories (searched recursively) or weights files; - reads one model from standard input
+    #[arg(value_name = "PATH", required_unless_present = "files_from")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read paths from FILE, one a line (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+    /// Paths in --files-from end with a NUL byte instead of a newline
+    #[arg(long, short = '0', requires = "files_from")]
+    pub(crate) null: bool,
+    /// The label under which the model from standard input is stored
+    #[arg(long, value_name = "LABEL", default_value = "stdin")]
+    pub(crate) stdin_label: String,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = "\
+Examples:
+  phashdb query suspect.safetensors                  everything with E <= 1e-3
+  phashdb query --radius 12 suspect.safetensors      everything within 12 bits (inclusive) in any view
+  phashdb query --top-k 5 a.safetensors b.safetensors
+  phashdb query --view energy --code 9f3a...         64 hexadecimal digits
+  phashdb query --id 42                              the other models near model 42
+  cat suspect.safetensors | phashdb query -
+
+The search is exact: nothing within the radius is missed. A radius above about 80 bits makes it compare
+with every model, and above about 100 bits unrelated models match.")]
+pub(crate) struct QueryArgs {
+    /// Weights files; - reads one from standard input
+    #[arg(value_name = "FILE", required_unless_present_any = ["code", "id"])]
+    pub(crate) files: Vec<PathBuf>,
+    /// Search for a code: 64 hexadecimal digits, bytes in order; needs --view
+    #[arg(long, value_name = "HEX", requires = "view", conflicts_with = "files")]
+    pub(crate) code: Option<String>,
+    /// Search for the models near the stored model of this id (itself left out)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "code"])]
+    pub(crate) id: Option<u32>,
+    /// Report all models within BITS (inclusive, 0 to 256) in any searched view
+    #[arg(long, short, value_name = "BITS", group = "mode")]
+    pub(crate) radius: Option<u32>,
+    /// Report the K nearest models, whatever the distance
+    #[arg(long, short = 'k', value_name = "K", group = "mode")]
+    pub(crate) top_k: Option<usize>,
+    /// Report all models whose E-value (expected number of unrelated models that close) is at most MAX [default: 1e-3]
+    #[arg(long, value_name = "MAX", group = "mode", value_parser = positive_number)]
+    pub(crate) e_value: Option<f64>,
+    /// Search only this view [default: all views]
+    #[arg(long, value_name = "VIEW")]
+    pub(crate) view: Option<ViewArg>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS)]
+pub(crate) struct HashArgs {
+    /// Weights files; - reads one from standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print each tensor's codes too
+    #[arg(long)]
+    pub(crate) tensors: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = "\
+Verdicts:
+  identical contents  the same tensors byte for byte, whatever their names and order
+  same weights        at most 12 bits apart, E <= 1e-6: another format, precision or layout
+  near copy           E <= 1e-12: quantised, pruned, lightly fine-tuned
+  related             E <= 1e-6: fine-tuned or merged, most likely
+  unrelated           anything else
+E is for this one pair. The exit status is 0 whatever the verdict.")]
+pub(crate) struct CompareArgs {
+    /// One weights file (- for standard input)
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other weights file (- for standard input)
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// A number above zero, for E-values.
+fn positive_number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("a number above zero is needed, such as 1e-3".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        LowArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn a_code_needs_a_view_and_modes_exclude_each_other() {
+        let parse = |line: &str| LowArgs::try_parse_from(line.split(' '));
+        assert!(parse("phashdb query --code 00").is_err());
+        assert!(parse("phashdb query --code 00 --view energy").is_ok());
+        assert!(parse("phashdb query --radius 3 --top-k 4 x").is_err());
+        assert!(parse("phashdb query --radius 3 --e-value 1 x").is_err());
+        assert!(parse("phashdb query").is_err());
+        assert!(parse("phashdb query --e-value nan x").is_err());
+        assert!(parse("phashdb query --e-value 1e-9 x").is_ok());
+    }
+}

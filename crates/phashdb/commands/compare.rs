@@ -1,0 +1,150 @@
+//! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
+
+use phash_library::{Comparison, HashedFile, Hashing, Matched, TensorPair, Verdict, compare, hash_files};
+
+use super::describe::{per_view, tone, weak_remark};
+use crate::args::CompareArgs;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+use crate::inputs::inputs;
+use crate::message;
+use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::{Record, Value, number};
+use crate::progress::Progress;
+
+pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let progress = Progress::new("compare");
+    let advance = |bytes| progress.advance(bytes);
+    let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+    let mut files = Vec::new();
+    hash_files(inputs(&[args.a.clone(), args.b.clone()])?, &hashing, |result| match result {
+        Ok(file) => files.push(file),
+        Err(error) => progress.suspend(|| message::error(&error.to_string())),
+    })?;
+    drop(progress);
+    let [a, b] = files.as_slice() else { return Ok(ExitStatus::Error) };
+    let comparison = compare(a, b);
+    let mut output = high.output();
+    output.record(|| record(a, b, &comparison))?;
+    for pair in &comparison.tensors {
+        output.record(|| tensor_record(a, b, pair))?;
+    }
+    output.text(|style| draw(style, a, b, &comparison))?;
+    output.finish()?;
+    Ok(ExitStatus::Success)
+}
+
+fn record(a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> Record {
+    let closeness = comparison.closeness;
+    Record::new("compare")
+        .with("a", a.name.as_str())
+        .with("b", b.name.as_str())
+        .with("distance_bits", closeness.map(|closeness| closeness.distance_bits))
+        .with("e_value", closeness.map(|closeness| closeness.e_value))
+        .with("verdict", comparison.verdict.name())
+        .with("view", closeness.map(|closeness| closeness.view.name()))
+        .with("views", per_view(&comparison.views))
+        .with("features", Value::object(comparison.features.iter().map(|(view, count)| (view.name(), *count))))
+        .with("weak", comparison.weak)
+}
+
+fn tensor_record(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> Record {
+    let (name_a, name_b, shape) = parts(a, b, pair);
+    Record::new("tensor")
+        .with("a", name_a)
+        .with("b", name_b)
+        .with("shape", Value::list(shape.iter().copied()))
+        .with("distance_bits", pair.distance_bits)
+        .with("views", per_view(&pair.views))
+        .with("matched_by", pair.how.name())
+}
+
+/// The names of a pair, and the shape: the first one's, or the second's if the tensor was added.
+fn parts<'f>(a: &'f HashedFile, b: &'f HashedFile, pair: &TensorPair) -> (Option<&'f str>, Option<&'f str>, &'f [u64]) {
+    let (a, b) = (pair.a.map(|number| &a.tensors[number]), pair.b.map(|number| &b.tensors[number]));
+    let shape = a.or(b).map_or(&[][..], |info| &info.shape);
+    (a.map(|info| info.name.as_str()), b.map(|info| info.name.as_str()), shape)
+}
+
+fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> String {
+    let verdict_tone = match comparison.verdict {
+        Verdict::IdenticalContents | Verdict::SameWeights | Verdict::NearCopy => Tone::Good,
+        Verdict::Related => Tone::Number,
+        Verdict::Unrelated => Tone::Care,
+    };
+    let mut text = format!("a  {}\nb  {}\n", a.name, b.name);
+    text += &format!("\n{}", style.paint(verdict_tone, comparison.verdict.name()));
+    match &comparison.closeness {
+        Some(closeness) => {
+            text += &format!(
+                ": {} of {} bits differ in view {}, E-value {}",
+                style.paint(tone(closeness.e_value), &closeness.distance_bits.to_string()),
+                phash_library::CODE_BITS,
+                closeness.view,
+                style.paint(tone(closeness.e_value), &number::e_value(closeness.e_value)),
+            );
+            for (view, bits) in comparison.views.iter().filter(|&(view, _)| view != closeness.view) {
+                if let Some(bits) = bits {
+                    text += &format!("; {view} {bits}");
+                }
+            }
+            text.push('\n');
+        }
+        None => text += ": no view has a code of both\n",
+    }
+    if comparison.weak {
+        text += &format!("{}\n", style.paint(Tone::Care, &weak_remark()));
+    }
+    text.push('\n');
+    text += &draw_tensors(style, a, b, comparison);
+    let count = |how: Matched| comparison.tensors.iter().filter(|pair| pair.how == how).count();
+    let (removed, added) = comparison
+        .tensors
+        .iter()
+        .filter(|pair| pair.how == Matched::Alone)
+        .partition::<Vec<&TensorPair>, _>(|pair| pair.a.is_some());
+    text += &format!(
+        "\n{}: {} with the same bytes, {} matched by codes, {} by name; {} only in a, {} only in b\n",
+        number::counted(comparison.tensors.len() as u64, "tensor", "tensors"),
+        count(Matched::Bytes),
+        count(Matched::Codes),
+        count(Matched::Name),
+        removed.len(),
+        added.len()
+    );
+    text
+}
+
+fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> String {
+    let mut grid = Grid::new(
+        style,
+        &[
+            ("distance (bits)", Align::Right),
+            ("energy", Align::Right),
+            ("blocks", Align::Right),
+            ("shape", Align::Left),
+            ("tensor in a", Align::Left),
+            ("tensor in b", Align::Left),
+        ],
+    );
+    for pair in &comparison.tensors {
+        let (name_a, name_b, shape) = parts(a, b, pair);
+        let (tone, distance) = match (pair.how, pair.distance_bits) {
+            (Matched::Bytes, _) => (Tone::Good, "same bytes".to_owned()),
+            (Matched::Alone, _) => (Tone::Care, if pair.a.is_some() { "only in a" } else { "only in b" }.to_owned()),
+            (_, Some(bits)) => (Tone::Number, bits.to_string()),
+            (_, None) => (Tone::Dim, "no code".to_owned()),
+        };
+        let mut cells = vec![(tone, distance)];
+        for bits in pair.views.0 {
+            cells.push((Tone::Dim, bits.map_or_else(String::new, |bits| bits.to_string())));
+        }
+        cells.push((Tone::Dim, number::shape(shape)));
+        cells.push((Tone::Plain, name_a.unwrap_or("-").to_owned()));
+        let same = name_a == name_b;
+        cells.push(if same { (Tone::Dim, "=".to_owned()) } else { (Tone::Plain, name_b.unwrap_or("-").to_owned()) });
+        grid.row(&cells);
+    }
+    grid.draw()
+}

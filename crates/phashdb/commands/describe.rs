@@ -1,0 +1,50 @@
+//! How things that several commands show are put: views, digests, closeness.
+
+use phash_library::{Closeness, PerView, View, WEAK_FEATURES};
+
+use crate::output::{Value, number, table::Tone};
+
+/// One value for each view, by name.
+pub(super) fn per_view<T: Copy + Into<Value>>(values: &PerView<Option<T>>) -> Value {
+    Value::object(values.iter().map(|(view, value)| (view.name(), Value::from(*value))))
+}
+
+/// Bytes in order, two digits each.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The view of the best distance, and the other views' distances: `energy (blocks 73)`.
+pub(super) fn views(best: View, distances: &PerView<Option<u32>>) -> String {
+    let others: Vec<String> = distances
+        .iter()
+        .filter(|&(view, _)| view != best)
+        .filter_map(|(view, bits)| bits.map(|bits| format!("{view} {bits}")))
+        .collect();
+    if others.is_empty() { best.to_string() } else { format!("{best} ({})", others.join(", ")) }
+}
+
+/// The tone of an E-value: what it is worth.
+pub(super) fn tone(e_value: f64) -> Tone {
+    if e_value <= phash_library::RELATED_E_VALUE {
+        Tone::Good
+    } else if e_value <= phash_library::MATCH_E_VALUE {
+        Tone::Number
+    } else {
+        Tone::Dim
+    }
+}
+
+/// Distance and E-value as cells.
+pub(super) fn closeness_cells(closeness: &Closeness) -> [(Tone, String); 2] {
+    let tone = tone(closeness.e_value);
+    [(tone, closeness.distance_bits.to_string()), (tone, number::e_value(closeness.e_value))]
+}
+
+/// What is said under a table that shows a weak model.
+pub(super) fn weak_remark() -> String {
+    format!(
+        "weak: fewer than {} features in every view; distances to such a model are unreliable",
+        number::count(WEAK_FEATURES.into())
+    )
+}

@@ -1,0 +1,99 @@
+//! `phashdb list`: the stored models in the order of their ids.
+
+use phash_library::{Library, ModelRow, View};
+
+use super::describe::hex;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+use crate::output::table::{Align, Grid, Tone};
+use crate::output::{Output, Record, Value, number};
+
+/// Models drawn in one table: a larger library comes in several, so that memory stays bounded.
+const PAGE: usize = 10_000;
+
+pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let library = Library::open(&high.db)?;
+    let mut output = high.output();
+    let mut page = Vec::new();
+    let mut any = false;
+    for row in library.reader().models() {
+        let row = row.map_err(phash_library::Error::from)?;
+        any = true;
+        output.record(|| record(&row))?;
+        page.push(row);
+        if page.len() >= PAGE {
+            draw(&mut output, &page)?;
+            page.clear();
+        }
+    }
+    if !page.is_empty() {
+        draw(&mut output, &page)?;
+    }
+    output.finish()?;
+    Ok(ExitStatus::found(any))
+}
+
+fn record(row: &ModelRow) -> Record {
+    let first = row.sources.iter().find(|source| source.current).or(row.sources.last());
+    let sources = row.sources.iter().map(|source| {
+        Value::object([
+            ("label", Value::from(source.label.as_str())),
+            ("version", source.version.into()),
+            ("current", source.current.into()),
+            ("path", source.path.as_str().into()),
+            ("len_bytes", source.stamp.len_bytes.into()),
+            ("file_digest", hex(&source.file_digest).into()),
+        ])
+    });
+    Record::new("model")
+        .with("id", row.id)
+        .with("label", first.map(|source| source.label.as_str()))
+        .with("version", first.map(|source| source.version))
+        .with("format", row.format.as_str())
+        .with("weak", row.weak)
+        .with("features", Value::object(View::ALL.map(View::name).into_iter().zip(row.features.clone())))
+        .with("tensors_used", row.tensors_used)
+        .with("tensors_skipped", Value::object(row.tensors_skipped.clone()))
+        .with("content_digest", hex(&row.content_digest))
+        .with("ingested_at_ms", u64::try_from(row.ingested_at_ms).unwrap_or(0))
+        .with("sources", Value::List(sources.collect()))
+}
+
+fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
+    output.text(|style| {
+        let mut grid = Grid::new(
+            style,
+            &[
+                ("id", Align::Right),
+                ("version", Align::Right),
+                ("features", Align::Right),
+                ("tensors", Align::Right),
+                ("content digest", Align::Left),
+                ("label", Align::Left),
+            ],
+        );
+        for row in rows {
+            let digest = hex(&row.content_digest);
+            let features = row.features.iter().copied().max().unwrap_or(0);
+            for (number, source) in row.sources.iter().enumerate() {
+                let first = number == 0;
+                let show = |text: String| (Tone::Plain, if first { text } else { String::new() });
+                let note = match (source.current, row.weak && first) {
+                    (false, _) => "  (superseded)",
+                    (true, true) => "  (weak)",
+                    (true, false) => "",
+                };
+                grid.row(&[
+                    show(row.id.to_string()),
+                    (Tone::Dim, source.version.to_string()),
+                    show(number::count(features.into())),
+                    show(row.tensors_used.to_string()),
+                    (Tone::Dim, if first { digest.get(..16).unwrap_or(&digest).to_owned() } else { "same".to_owned() }),
+                    (if source.current { Tone::Plain } else { Tone::Dim }, format!("{}{note}", source.label)),
+                ]);
+            }
+        }
+        grid.draw()
+    })
+}

@@ -1,0 +1,31 @@
+//! The commands: one file each. A command gives back its exit status, or what made it give up.
+
+mod compare;
+mod completions;
+mod describe;
+mod hash;
+mod info;
+mod ingest;
+mod list;
+mod query;
+mod scan;
+mod verify;
+
+use crate::args::Command;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+
+pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    match command {
+        Command::Scan(args) => scan::run(args, high),
+        Command::Ingest(args) => ingest::run(args, high),
+        Command::Query(args) => query::run(args, high),
+        Command::Hash(args) => hash::run(args, high),
+        Command::Compare(args) => compare::run(args, high),
+        Command::Info => info::run(high),
+        Command::List => list::run(high),
+        Command::Verify => verify::run(high),
+        Command::Completions(args) => completions::run(args, high),
+    }
+}

@@ -1,0 +1,203 @@
+//! `phashdb query`: the stored models that match weights files, a code or a stored model.
+
+use std::str::FromStr as _;
+use std::time::Instant;
+
+use phash_library::{Code256, Hashing, Hit, Library, Mode, Query, View, hash_files};
+
+use super::describe::{closeness_cells, per_view, views, weak_remark};
+use crate::args::{QueryArgs, ViewArg};
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+use crate::inputs::inputs;
+use crate::message;
+use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::{Output, Record, Value, number};
+use crate::progress::Progress;
+
+pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let started = Instant::now();
+    // Before the library is opened: a mistake in the arguments is the same with any library.
+    let code = args.code.as_deref().map(parse_code).transpose()?;
+    let mode = mode(args)?;
+    let searched = match args.view {
+        Some(view) => vec![view_of(view)],
+        None => View::ALL.to_vec(),
+    };
+    let library = Library::open(&high.db)?;
+    for error in library.unusable_segments() {
+        message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
+    }
+    let mut run = Run { library, mode, searched, output: high.output(), matches: 0, weak: false, failed: false };
+    if let Some((code, view)) = code.zip(args.view) {
+        run.search(&Query::by_code(view_of(view), code), false)?;
+    } else if let Some(id) = args.id {
+        let query = run.library.query_for_id(id)?;
+        run.search(&query, false)?;
+    } else {
+        run.search_files(args, high)?;
+    }
+    run.finish(started)
+}
+
+fn view_of(view: ViewArg) -> View {
+    match view {
+        ViewArg::Energy => View::Energy,
+        ViewArg::Blocks => View::Blocks,
+    }
+}
+
+fn parse_code(hex: &str) -> Result<Code256, Failure> {
+    Code256::from_str(hex).map_err(|error| Failure::Usage(format!("--code: {error}")))
+}
+
+fn mode(args: &QueryArgs) -> Result<Mode, Failure> {
+    Ok(match (args.radius, args.top_k, args.e_value) {
+        (Some(got_bits), ..) if got_bits > phash_library::CODE_BITS => {
+            return Err(phash_library::Error::RadiusTooLarge { got_bits, limit_bits: phash_library::CODE_BITS }.into());
+        }
+        (Some(radius_bits), ..) => Mode::Radius(radius_bits),
+        (None, Some(k), _) => Mode::TopK(k),
+        (None, None, Some(max)) => Mode::EValue(max),
+        (None, None, None) => Mode::default(),
+    })
+}
+
+struct Run {
+    library: Library,
+    mode: Mode,
+    searched: Vec<View>,
+    output: Output,
+    matches: u64,
+    weak: bool,
+    failed: bool,
+}
+
+impl Run {
+    fn search_files(&mut self, args: &QueryArgs, high: &HiArgs) -> Result<(), Failure> {
+        let headed = args.files.len() > 1;
+        let progress = Progress::new("hash");
+        let advance = |bytes| progress.advance(bytes);
+        let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+        let mut searching = Ok(());
+        hash_files(inputs(&args.files)?, &hashing, |result| {
+            if searching.is_err() {
+                return;
+            }
+            searching = progress.suspend(|| match result {
+                Ok(file) => self.search(&Query::from(&file), headed),
+                Err(error) => {
+                    self.failed = true;
+                    message::error(&error.to_string());
+                    Ok(())
+                }
+            });
+        })?;
+        searching
+    }
+
+    fn search(&mut self, query: &Query, headed: bool) -> Result<(), Failure> {
+        let hits = match self.library.query(query, self.mode, &self.searched) {
+            Ok(hits) => hits,
+            Err(error @ phash_library::Error::NoCode { .. }) => {
+                self.failed = true;
+                message::error(&error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.matches += hits.len() as u64;
+        self.weak |= hits.iter().any(|hit| hit.weak);
+        for hit in &hits {
+            self.output.record(|| record(query, hit))?;
+        }
+        self.output.text(|style| draw(style, query, &hits, headed))?;
+        self.output.flush()?;
+        Ok(())
+    }
+
+    fn finish(mut self, started: Instant) -> Result<ExitStatus, Failure> {
+        let seconds = started.elapsed().as_secs_f64();
+        let (matches, searched) = (self.matches, self.library.model_count());
+        self.output.record(|| {
+            Record::new("summary").with("matches", matches).with("searched", searched).with("seconds", seconds)
+        })?;
+        let weak = self.weak;
+        self.output.text(|style| {
+            let mut text = String::new();
+            if weak {
+                text += &format!("{}\n", style.paint(Tone::Dim, &weak_remark()));
+            }
+            text + &format!(
+                "{} among {} in {}\n",
+                number::counted(matches, "match", "matches"),
+                number::counted(searched.into(), "model", "models"),
+                number::seconds(seconds)
+            )
+        })?;
+        self.output.finish()?;
+        Ok(ExitStatus::found(matches > 0).or_error_if(self.failed))
+    }
+}
+
+fn record(query: &Query, hit: &Hit) -> Record {
+    Record::new("match")
+        .with("query", query.name.as_str())
+        .with("id", hit.id)
+        .with("label", hit.label.as_str())
+        .with("distance_bits", hit.closeness.distance_bits)
+        .with("view", hit.closeness.view.name())
+        .with("e_value", hit.closeness.e_value)
+        .with("views", per_view(&hit.views))
+        .with("features", Value::object(hit.features.iter().map(|(view, count)| (view.name(), *count))))
+        .with("identical", hit.identical)
+        .with("weak", hit.weak)
+        .with("superseded", hit.superseded)
+        .with("also", Value::list(hit.also.iter().map(String::as_str)))
+}
+
+fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
+    let mut text = String::new();
+    if headed {
+        text += &format!("{}\n", style.paint(Tone::Head, &query.name));
+    }
+    if hits.is_empty() {
+        if headed {
+            text += &format!("  {}\n\n", style.paint(Tone::Dim, "no match"));
+        }
+        return text;
+    }
+    let mut grid = Grid::new(
+        style,
+        &[
+            ("distance (bits)", Align::Right),
+            ("E-value", Align::Right),
+            ("view (others)", Align::Left),
+            ("id", Align::Right),
+            ("model", Align::Left),
+        ],
+    );
+    for hit in hits {
+        let [distance, e_value] = closeness_cells(&hit.closeness);
+        let mut notes = Vec::new();
+        notes.extend(hit.identical.then_some("identical contents"));
+        notes.extend(hit.weak.then_some("weak"));
+        notes.extend(hit.superseded.then_some("superseded"));
+        let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
+        grid.row(&[
+            distance,
+            e_value,
+            (Tone::Dim, views(hit.closeness.view, &hit.views)),
+            (Tone::Dim, hit.id.to_string()),
+            (Tone::Plain, format!("{}{notes}", hit.label)),
+        ]);
+        let blank = || (Tone::Plain, String::new());
+        for label in &hit.also {
+            grid.row(&[blank(), blank(), blank(), blank(), (Tone::Dim, format!("also {label}"))]);
+        }
+    }
+    text += &grid.draw();
+    text.push('\n');
+    text
+}

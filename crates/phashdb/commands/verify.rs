@@ -1,0 +1,82 @@
+//! `phashdb verify`: reads every byte of the library and checks every checksum.
+
+use std::time::Instant;
+
+use phash_library::{Damage, Library, VerifyReport};
+
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+use crate::output::table::{Style, Tone};
+use crate::output::{Record, number};
+use crate::progress::Progress;
+
+pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let started = Instant::now();
+    let library = Library::open(&high.db)?;
+    let progress = Progress::new("verify");
+    let report = library.reader().verify(&mut |done, all| {
+        progress.set_total(all);
+        progress.set_position(done);
+    });
+    drop(progress);
+    let report = report.map_err(phash_library::Error::from)?;
+    let mut output = high.output();
+    for damage in &report.damages {
+        output.record(|| damage_record(damage))?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    output.record(|| {
+        Record::new("summary")
+            .with("damages", report.damages.len())
+            .with("checked_bytes", report.checked_bytes)
+            .with("checked_codes", report.checked_codes)
+            .with("uncommitted_bytes", report.uncommitted_bytes)
+            .with("seconds", seconds)
+    })?;
+    output.text(|style| draw(style, &report, &high.db.display().to_string(), seconds))?;
+    output.finish()?;
+    Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
+}
+
+fn damage_record(damage: &Damage) -> Record {
+    Record::new("damage")
+        .with("file", damage.file.display().to_string())
+        .with("offset_bytes", damage.offset_bytes)
+        .with("what", damage.what.as_str())
+        .with("expected", damage.expected.as_str())
+        .with("got", damage.got.as_str())
+}
+
+fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String {
+    let mut text = String::new();
+    for damage in &report.damages {
+        text += &format!(
+            "{} {}, byte {}: {}: expected {}, got {}\n",
+            style.paint(Tone::Bad, "damaged:"),
+            damage.file.display(),
+            damage.offset_bytes,
+            damage.what,
+            damage.expected,
+            damage.got
+        );
+    }
+    let verdict = if report.damages.is_empty() {
+        style.paint(Tone::Good, "sound")
+    } else {
+        style.paint(Tone::Bad, &number::counted(report.damages.len() as u64, "damage", "damages"))
+    };
+    text += &format!(
+        "{db}: {verdict}; {} and {} checked in {}\n",
+        number::counted(report.checked_codes, "code", "codes"),
+        number::bytes(report.checked_bytes),
+        number::seconds(seconds)
+    );
+    if report.uncommitted_bytes > 0 {
+        text += &format!(
+            "{} behind the last commit: being written, or left by an interrupted writer; no damage\n",
+            number::bytes(report.uncommitted_bytes)
+        );
+    }
+    text
+}

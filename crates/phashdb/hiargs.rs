@@ -1,0 +1,75 @@
+//! Owns [`HiArgs`]: what the command line means once environment, terminal and machine are looked at. Made once.
+
+use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::args::{ColorArg, GlobalArgs};
+use crate::output::table::Style;
+use crate::output::{Format, Output};
+use crate::signal;
+
+/// The library where none is named.
+const DEFAULT_DB: &str = "library.phash";
+
+/// What every command may want to know.
+pub(crate) struct HiArgs {
+    pub(crate) db: PathBuf,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) format: Format,
+    /// Raised by Ctrl-C.
+    pub(crate) cancel: Arc<AtomicBool>,
+    stdout_style: Style,
+}
+
+impl HiArgs {
+    pub(crate) fn new(low: &GlobalArgs) -> Self {
+        match low.color {
+            // Left to the streams: terminal, NO_COLOR, CLICOLOR.
+            ColorArg::Auto => {}
+            ColorArg::Always => ColorChoice::Always.write_global(),
+            ColorArg::Never => ColorChoice::Never.write_global(),
+        }
+        let format = match (low.quiet, low.json) {
+            (true, _) => Format::Quiet,
+            (false, true) => Format::Jsonl,
+            (false, false) => low.format.into(),
+        };
+        let stdout = std::io::stdout();
+        let color = AutoStream::choice(&stdout) != ColorChoice::Never;
+        let width = if stdout.is_terminal() { terminal_width() } else { None };
+        Self {
+            db: low.db.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DB)),
+            threads: low.jobs.unwrap_or_else(processors),
+            format,
+            cancel: signal::cancel_flag(),
+            stdout_style: Style { color, width },
+        }
+    }
+
+    /// Standard output in the format asked for.
+    pub(crate) fn output(&self) -> Output {
+        // Whole lines at a time to a terminal or a JSON Lines reader, which want each result at once; else in blocks.
+        let stdout = std::io::stdout();
+        let out: Box<dyn std::io::Write> = if self.format == Format::Jsonl || stdout.is_terminal() {
+            Box::new(stdout.lock())
+        } else {
+            Box::new(std::io::BufWriter::with_capacity(1 << 16, stdout.lock()))
+        };
+        Output::new(self.format, self.stdout_style, out)
+    }
+}
+
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The width that the tables may take: COLUMNS if set, or what the terminal says.
+fn terminal_width() -> Option<u16> {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(|| comfy_table::Table::new().width())
+}

@@ -1,0 +1,28 @@
+//! Turns paths from the command line into inputs: `-` is standard input, which can be read once.
+
+use std::path::{Path, PathBuf};
+
+use phash_library::Input;
+
+use crate::failure::Failure;
+
+/// What messages and results call standard input.
+pub(crate) const STDIN: &str = "-";
+
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIN
+}
+
+/// Standard input as an input.
+pub(crate) fn stdin(name: &str) -> Input {
+    Input::Stream { name: name.to_owned(), reader: Box::new(std::io::stdin()) }
+}
+
+/// The inputs of these paths.
+pub(crate) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
+        return Err(Failure::Usage("- (standard input) can be given only once".to_owned()));
+    }
+    let input = |path: &PathBuf| if is_stdin(path) { stdin(STDIN) } else { Input::Path(path.clone()) };
+    Ok(paths.iter().map(input).collect())
+}

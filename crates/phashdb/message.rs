@@ -1,0 +1,35 @@
+//! Messages to standard error: errors, warnings, remarks. Never mixed with results.
+
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Note,
+}
+
+/// Prints a message. A standard error that is closed is nobody's concern.
+pub(crate) fn message(level: Level, text: &str) {
+    let (style, word) = match level {
+        Level::Error => (Style::new().bold().fg_color(Some(AnsiColor::Red.into())), "error"),
+        Level::Warning => (Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())), "warning"),
+        Level::Note => (Style::new().bold(), "note"),
+    };
+    let _ = writeln!(anstream::stderr(), "phashdb: {style}{word}:{style:#} {text}");
+}
+
+pub(crate) fn error(text: &str) {
+    message(Level::Error, text);
+}
+
+pub(crate) fn warning(text: &str) {
+    message(Level::Warning, text);
+}
+
+pub(crate) fn note(text: &str) {
+    message(Level::Note, text);
+}

@@ -1,0 +1,98 @@
+//! Owns [`Output`]: where results go. Machine-readable formats print records as they come; the table format prints the
+//! text that the command draws. Only results come here; messages go to standard error by way of [`crate::message`].
+
+mod csv;
+mod json;
+pub(crate) mod number;
+mod record;
+pub(crate) mod table;
+
+use std::io::{self, Write};
+
+pub(crate) use record::{Record, Value};
+use table::Style;
+
+use crate::args::FormatArg;
+
+/// What a printer of records does.
+trait Printer {
+    fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()>;
+
+    /// Closes the document.
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()>;
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Quiet,
+    Table,
+    Json,
+    Jsonl,
+    Csv,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Table => Format::Table,
+            FormatArg::Json => Format::Json,
+            FormatArg::Jsonl => Format::Jsonl,
+            FormatArg::Csv => Format::Csv,
+        }
+    }
+}
+
+/// Standard output in the chosen format.
+pub(crate) struct Output {
+    out: Box<dyn Write>,
+    printer: Option<Box<dyn Printer>>,
+    table: bool,
+    style: Style,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, style: Style, out: Box<dyn Write>) -> Self {
+        let printer: Option<Box<dyn Printer>> = match format {
+            Format::Quiet | Format::Table => None,
+            Format::Json => Some(Box::<json::Array>::default()),
+            Format::Jsonl => Some(Box::new(json::Lines)),
+            Format::Csv => Some(Box::<csv::Csv>::default()),
+        };
+        Self { out, printer, table: format == Format::Table, style }
+    }
+
+    /// Prints a record, in the machine-readable formats.
+    pub(crate) fn record(&mut self, record: impl FnOnce() -> Record) -> io::Result<()> {
+        match &mut self.printer {
+            Some(printer) => printer.record(&record(), &mut self.out),
+            None => Ok(()),
+        }
+    }
+
+    /// Prints text for people, in the table format.
+    pub(crate) fn text(&mut self, draw: impl FnOnce(&Style) -> String) -> io::Result<()> {
+        if self.table {
+            self.out.write_all(draw(&self.style).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Prints text whatever the format (completion scripts).
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    /// Makes what was printed visible now.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Closes the document and flushes.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        if let Some(printer) = &mut self.printer {
+            printer.finish(&mut self.out)?;
+        }
+        self.out.flush()
+    }
+}
