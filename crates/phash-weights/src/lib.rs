@@ -43,3 +43,8 @@ mod weights_file;
 pub use error::Error;
 pub use stamp::{FileStamp, stamp};
 pub use weights_file::WeightsFile;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! Claim: the seeds of the fuzz targets, every known attack among them, get the verdict that their names say. Their
 //! properties are checked by the entry functions that the fuzz targets call.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,10 @@ fn header_seeds() {
     for (name, bytes) in seeds("safetensors_header") {
         let verdict = safetensors_header(&bytes);
         let accepted = matches!(verdict, Verdict::Accepted(_));
-        assert!(accepted != (name.starts_with("bad-") || name.starts_with("foreign-")), "{name}: {verdict:?}");
+        assert!(
+            accepted != (name.starts_with("bad-") || name.starts_with("foreign-")),
+            "{name}: {verdict:?}"
+        );
         let alone = matches!(verdict, Verdict::RefusedByUsAlone(_));
         let expected = name.starts_with("bad-duplicate") || name == "bad-rank";
         // Of the duplicates the crate itself refuses those of fields that it knows.

@@ -20,7 +20,7 @@ fn a_sound_file_is_read_in_data_order_with_all_its_bytes() {
     let path = write(folder.path(), "m.safetensors", &file(&text, 14));
     let model = WeightsFile::open(&path).unwrap();
     assert_eq!(model.format_name(), "safetensors");
-    assert_eq!(model.paths(), [path.clone()]);
+    assert_eq!(model.paths(), std::slice::from_ref(&path));
     assert_eq!(model.len_bytes(), fs::metadata(&path).unwrap().len());
     let seen: Vec<_> =
         model.tensors().iter().map(|t| (t.name.as_str(), t.dtype, t.shape.clone(), t.len_bytes)).collect();

@@ -165,6 +165,7 @@ mod links {
     use std::os::unix::fs::symlink;
 
     /// A cache as the hub client lays it out: snapshots of links into blobs.
+    #[expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
     fn cache(root: &Path) -> PathBuf {
         let model = root.join("models--org--name");
         write(&model, "blobs/aaa", &vectors(&[("a", 1), ("b", 2)]));

@@ -1,4 +1,5 @@
 //! Owns the writer of test files: safetensors bytes from a header text, right or wrong as the test wants it.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::fs;
