@@ -1,1 +1,9 @@
-//! x
+//! What the benchmarks share: options, the machine's line, timing, printed tables, and the two kinds of codes.
+//! A benchmark checks that every contender gives the right answers before it times any.
+
+pub mod codes;
+pub mod machine;
+pub mod options;
+pub mod random;
+pub mod table;
+pub mod timing;
