@@ -5,6 +5,10 @@
 /// itself allows 100,000,000.
 pub const HEADER_BYTES: u64 = 25_000_000;
 
+/// Headers of all shards of one model together, in bytes: the same file may stand behind many names (links), so that a
+/// small folder could otherwise ask for any amount of parsing. Published models of hundreds of shards need some 20 MB.
+pub const SHARD_HEADERS_BYTES: u64 = 4 * HEADER_BYTES;
+
 /// Longest shard index, in bytes.
 pub const INDEX_BYTES: u64 = 25_000_000;
 

@@ -40,8 +40,8 @@ impl FileStamp {
 
 /// The stamp of the model at `path`, equal to [`crate::WeightsFile::stamp`] of it once opened.
 ///
-/// Reads no header and no data: of a single file only the file system's record, of a sharded model the index as well
-/// (it says which shards belong to the model). O(index length).
+/// Reads no header: of a single file the file system's record and the first bytes, which tell the format; of a sharded
+/// model the index as well, which says which shards belong to the model. O(index length).
 ///
 /// # Errors
 /// As [`crate::WeightsFile::open`] as far as the record and the index go; a damaged header is not noticed.

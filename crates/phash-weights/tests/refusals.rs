@@ -15,6 +15,7 @@ fn a_sound_file_is_read_in_data_order_with_all_its_bytes() {
     let text = header(&[
         entry("b", "F32", &[2], 6, 14),
         entry("a", "F16", &[3], 0, 6),
+        entry("d", "I8", &[0], 6, 6),
         entry("c", "I8", &[0, 7], 6, 6),
     ]);
     let path = write(folder.path(), "m.safetensors", &file(&text, 14));
@@ -27,11 +28,12 @@ fn a_sound_file_is_read_in_data_order_with_all_its_bytes() {
     let expected = [
         ("a", Dtype::F16, vec![3], 6),
         ("c", Dtype::Other("I8"), vec![0, 7], 0),
+        ("d", Dtype::Other("I8"), vec![0], 0),
         ("b", Dtype::F32, vec![2], 8),
     ];
     assert_eq!(seen, expected);
     let mut bytes = [0; 5];
-    model.read_at(2, 3, &mut bytes).unwrap();
+    model.read_at(3, 3, &mut bytes).unwrap();
     assert_eq!(bytes, [9, 10, 11, 12, 13]);
     model.read_at(1, 0, &mut []).unwrap();
 }
@@ -198,6 +200,21 @@ fn what_is_no_file_says_so() {
     assert!(matches!(WeightsFile::open(&folder.path().join("none")), Err(Error::NotFound { .. })));
     #[cfg(unix)]
     assert!(matches!(WeightsFile::open(Path::new("/dev/null")), Err(Error::NotRegular { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_without_waiting_for_a_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.safetensors");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return; // No mkfifo here.
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(WeightsFile::open(&path)));
+    let opened = receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("opening does not wait");
+    assert!(matches!(opened, Err(Error::NotRegular { .. })));
 }
 
 #[cfg(unix)]

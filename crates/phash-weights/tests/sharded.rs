@@ -162,6 +162,8 @@ fn an_index_is_recognised_for_what_it_is_when_damaged() {
 #[cfg(unix)]
 mod links {
     use super::*;
+    use common::{entry, file, header};
+    use phash_weights::limits;
     use std::os::unix::fs::symlink;
 
     /// A cache as the hub client lays it out: snapshots of links into blobs.
@@ -223,6 +225,26 @@ mod links {
         symlink(folder.path(), inner.join("up")).unwrap();
         let path = write(&inner, INDEX, &index(&[("a", "up/t.safetensors")]));
         assert!(matches!(WeightsFile::open(&path), Err(Error::ShardEscapes { .. })));
+    }
+
+    #[test]
+    fn one_long_header_behind_many_names_is_not_parsed_many_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors: Vec<String> = (0..6).map(|i| format!("t{i}")).collect();
+        let entries: Vec<String> = tensors.iter().map(|name| entry(name, "U8", &[0], 0, 0)).collect();
+        let padding = " ".repeat(usize::try_from(limits::HEADER_BYTES).unwrap() - 1000);
+        write(folder.path(), "real", &file(&(header(&entries) + &padding), 0));
+        let open = |shards: usize| {
+            let map: Vec<_> =
+                tensors.iter().take(shards).map(|name| (name.as_str(), name.as_str())).collect();
+            WeightsFile::open(&write(folder.path(), INDEX, &index(&map)))
+        };
+        for name in &tensors {
+            symlink("real", folder.path().join(name)).unwrap();
+        }
+        assert_eq!(open(4).unwrap().tensors().len(), 4);
+        let error = open(5).unwrap_err();
+        assert!(matches!(error, Error::TooMany { what: "bytes of shard headers", .. }), "{error}");
     }
 
     #[test]

@@ -32,10 +32,20 @@ impl Format for Sharded {
         let confined = confine::Folder::of(&file.path)?;
         let mut paths = vec![file.path.clone()];
         let (mut parts, mut tensors, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut headers_bytes = 0;
         for (number, (shard, placed)) in index.shards().enumerate() {
             let found = confined.resolve(shard)?;
             let data = PositionedFile::open(&found.location, &found.shown)?;
             let table = read_table(&data)?;
+            headers_bytes += table.header_bytes;
+            if headers_bytes > limits::SHARD_HEADERS_BYTES {
+                return Err(Error::TooMany {
+                    path: file.path.clone(),
+                    offset_bytes: 0,
+                    what: "bytes of shard headers",
+                    limit: limits::SHARD_HEADERS_BYTES,
+                });
+            }
             let mut wanted: HashSet<&str> = placed.iter().map(String::as_str).collect();
             for entry in table.entries {
                 if wanted.remove(entry.info.name.as_str()) {
