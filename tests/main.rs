@@ -1,1 +1,13 @@
-//! x
+//! Whole-system tests: the built binary against real and hostile files. One binary; one module a claim about the product.
+//! Every test works in a directory of its own.
+
+mod commands;
+mod formats;
+mod ground_truth;
+mod hostile;
+mod ingest;
+mod interruption;
+mod pipes;
+mod queries;
+mod readme;
+mod support;

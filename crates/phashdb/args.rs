@@ -5,24 +5,30 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_STATUS: &str = "\
+/// The same for every command; a macro so that it can be joined to examples at compile time.
+macro_rules! exit_status {
+    () => {
+        "\
 Exit status:
-  0  found something, or did all that was asked
-  1  found nothing (query: no match; scan: no group)
-  2  an error, or at least one input was skipped; the messages on standard error name each
-  130  interrupted by Ctrl-C (ingest: what was finished by then is kept)";
+  0    found something, or did all that was asked
+  1    found nothing (query: no match; scan: no group; list: no model)
+  2    an error, or an input was skipped: the messages on standard error name each
+  130  interrupted by Ctrl-C (ingest: what was finished by then is kept)"
+    };
+}
+const EXIT_STATUS: &str = exit_status!();
 
 /// Find every copy and light modification of a neural network's weights.
 ///
 /// Hashes the weights in safetensors files (single or sharded) to 256-bit codes, one for each view, keeps the codes in a
-/// library, and tells which models are copies of each other: renamed, converted, quantised, pruned or fine-tuned. Distances are in
-/// bits (0 to 256); unrelated models lie near 128. The E-value is the number of unrelated models expected to come that
-/// close in a library of this size: 1e-3 and below is a match.
+/// library, and tells which models are copies of each other: renamed, converted, quantised, pruned or fine-tuned.
+/// Distances are in bits (0 to 256); unrelated models lie near 128. The E-value is the number of unrelated models
+/// expected to come that close in a library of this size: 1e-3 and below is a match.
 #[derive(Parser, Debug)]
 #[command(name = "phashdb", version = crate::version::SHORT, long_version = crate::version::long(),
     after_help = EXIT_STATUS, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
 pub(crate) struct LowArgs {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every command")]
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -102,11 +108,12 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_STATUS, after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Examples:
   phashdb scan ~/models
   phashdb scan --e-value 1e-9 base/ suspects/ --format jsonl
-")]
+
+", exit_status!()))]
 pub(crate) struct ScanArgs {
     /// Directories (searched recursively) or weights files
     #[arg(required = true, value_name = "PATH")]
@@ -117,15 +124,17 @@ pub(crate) struct ScanArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_STATUS, after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Examples:
   phashdb ingest ~/models
   find . -name '*.safetensors' -print0 | phashdb ingest -0 --files-from -
   phashdb --db /srv/library.phash ingest --jobs 8 /data
 
 Memory: the tensors being hashed at one time sum to at most the largest one, or 256 MiB.
-A path that is unchanged (size and modification time) is skipped without being opened; a changed one becomes a new
-version of the same label; the same contents under another path are recorded as a duplicate.")]
+A path that is unchanged (size and modification time) is skipped without being opened; a changed
+one becomes a new version of its label; the same contents under another path are a duplicate.
+
+", exit_status!()))]
 pub(crate) struct IngestArgs {
     /// Directories (searched recursively) or weights files; - reads one model from standard input
     #[arg(value_name = "PATH", required_unless_present = "files_from")]
@@ -136,23 +145,28 @@ pub(crate) struct IngestArgs {
     /// Paths in --files-from end with a NUL byte instead of a newline
     #[arg(long, short = '0', requires = "files_from")]
     pub(crate) null: bool,
+    /// Commit after so many models (and every second); a crash loses only what was not committed
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub(crate) commit_every: std::num::NonZeroUsize,
     /// The label under which the model from standard input is stored
     #[arg(long, value_name = "LABEL", default_value = "stdin")]
     pub(crate) stdin_label: String,
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_STATUS, after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Examples:
-  phashdb query suspect.safetensors                  everything with E <= 1e-3
-  phashdb query --radius 12 suspect.safetensors      everything within 12 bits (inclusive) in any view
+  phashdb query suspect.safetensors                everything with E <= 1e-3
+  phashdb query --radius 12 suspect.safetensors    everything within 12 bits in some view
   phashdb query --top-k 5 a.safetensors b.safetensors
-  phashdb query --view energy --code 9f3a...         64 hexadecimal digits
-  phashdb query --id 42                              the other models near model 42
+  phashdb query --view energy --code 9f3a...       64 hexadecimal digits
+  phashdb query --id 42                            the other models near model 42
   cat suspect.safetensors | phashdb query -
 
-The search is exact: nothing within the radius is missed. A radius above about 80 bits makes it compare
-with every model, and above about 100 bits unrelated models match.")]
+The search is exact: nothing within the radius is missed. A large radius (some 60 bits and more) is
+searched by comparing with every model; above about 100 bits unrelated models match.
+
+", exit_status!()))]
 pub(crate) struct QueryArgs {
     /// Weights files; - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present_any = ["code", "id"])]
@@ -189,14 +203,16 @@ pub(crate) struct HashArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = EXIT_STATUS, after_long_help = "\
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Verdicts:
   identical contents  the same tensors byte for byte, whatever their names and order
   same weights        at most 12 bits apart, E <= 1e-6: another format, precision or layout
   near copy           E <= 1e-12: quantised, pruned, lightly fine-tuned
   related             E <= 1e-6: fine-tuned or merged, most likely
   unrelated           anything else
-E is for this one pair. The exit status is 0 whatever the verdict.")]
+E is for this one pair. The exit status is 0 whatever the verdict.
+
+", exit_status!()))]
 pub(crate) struct CompareArgs {
     /// One weights file (- for standard input)
     #[arg(value_name = "A")]

@@ -76,7 +76,7 @@ impl Matched {
 pub fn compare(a: &HashedFile, b: &HashedFile) -> Comparison {
     let views = distances(&a.hash.views, &b.hash.views);
     let features = common_features(&a.hash.views, &b.hash.views);
-    let e_values = e_values(&views, &features, Scale { models: 1, views: View::COUNT as u32 });
+    let e_values = e_values(&views, &features, Scale::new(1, View::COUNT));
     let closeness = best(&views, &e_values, |_| true);
     let verdict = if a.hash.content_digest == b.hash.content_digest {
         Verdict::IdenticalContents
@@ -225,13 +225,8 @@ impl<'a> Matcher<'a> {
 
     /// The pairs and what is left, ordered by name.
     fn finish(mut self) -> Vec<TensorPair> {
-        let alone = |a, b| TensorPair {
-            a,
-            b,
-            how: Matched::Alone,
-            distance_bits: None,
-            views: PerView::default(),
-        };
+        let alone =
+            |a, b| TensorPair { a, b, how: Matched::Alone, distance_bits: None, views: PerView::default() };
         let removed = (0..self.free_a.len()).filter(|&number| self.free_a[number]);
         let added = (0..self.free_b.len()).filter(|&number| self.free_b[number]);
         self.pairs.extend(removed.map(|number| alone(Some(number), None)));

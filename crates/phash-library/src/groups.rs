@@ -13,7 +13,7 @@ use crate::search::ViewSearch;
 use crate::union_find::UnionFind;
 use crate::verdict::{Closeness, Scale, Verdict, best, common_features, distances, e_values};
 
-/// Beyond so many members the middle of a group is not looked for: the first by name stands for it.
+/// Beyond so many members the middle of a group is not looked for: the shortest name stands for it.
 const MAX_MEDOID: usize = 1_000;
 /// Beyond so many models the nearest other model of those that stand alone is not looked for.
 const MAX_NEAREST: usize = 20_000;
@@ -133,7 +133,7 @@ impl<'m> Grouper<'m> {
         };
         let searches = PerView([search(View::Energy)?, search(View::Blocks)?]);
         let compared_with = models.len().saturating_sub(1).max(1) as u64;
-        let scale = Scale { models: compared_with, views: View::COUNT as u32 };
+        let scale = Scale::new(compared_with, View::COUNT);
         Ok(Self { models, max_e_value, scale, searches })
     }
 
@@ -235,20 +235,18 @@ impl<'m> Grouper<'m> {
         Group { representative, members }
     }
 
-    /// The member with the smallest sum of distances to the others; of several, the first by name.
+    /// The member with the smallest sum of distances to the others; of several, the one with the shortest name (which is
+    /// rarely the copy), then the first by name.
     fn representative(&self, set: &[usize]) -> usize {
-        let by_name = |&&a: &&usize, &&b: &&usize| self.models[a].name.cmp(&self.models[b].name);
-        let first = set.iter().min_by(by_name).copied().unwrap_or_default();
+        let name = |model: usize| (self.models[model].name.len(), self.models[model].name.as_str());
         if set.len() > MAX_MEDOID {
-            return first;
+            return set.iter().copied().min_by_key(|&model| name(model)).unwrap_or_default();
         }
         let sum = |model: usize| -> u64 {
             set.iter().map(|&other| u64::from(rank(&self.neighbour(model, other)))).sum()
         };
-        let sums: Vec<(u64, usize)> = set.iter().map(|&model| (sum(model), model)).collect();
-        sums.iter()
-            .min_by(|(a, x), (b, y)| a.cmp(b).then_with(|| self.models[*x].name.cmp(&self.models[*y].name)))
-            .map_or(first, |&(_, model)| model)
+        let sums = set.iter().map(|&model| (sum(model), name(model), model));
+        sums.min().map_or(0, |(_, _, model)| model)
     }
 }
 

@@ -25,9 +25,7 @@ pub use ingest::{Event, IngestSummary, ingest, schema};
 pub use library::Library;
 pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
-pub use verdict::{
-    Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict,
-};
+pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use walk::{Candidate, walk};
 
 // The words of the crates below that appear in this crate's own signatures.

@@ -98,7 +98,12 @@ impl Library {
             code: self.search_of(view).code(id).copied(),
             features: features[view],
         });
-        Ok(Query { name: format!("id {id}"), views, content_digest: Some(row.content_digest), except: Some(id) })
+        Ok(Query {
+            name: format!("id {id}"),
+            views,
+            content_digest: Some(row.content_digest),
+            except: Some(id),
+        })
     }
 
     /// The stored models that match, in the order of distance, then id.
@@ -114,10 +119,7 @@ impl Library {
         if searched.iter().all(|&view| query.views[view].code.is_none()) {
             return Err(Error::NoCode { name: query.name.clone() });
         }
-        let scale = Scale {
-            models: u64::from(self.model_count()),
-            views: u32::try_from(searched.len()).unwrap_or(u32::MAX),
-        };
+        let scale = Scale::new(u64::from(self.model_count()), searched.len());
         let mut ids = BTreeMap::new();
         for &view in &searched {
             let ViewHash { code: Some(code), features } = query.views[view] else { continue };
@@ -159,9 +161,7 @@ impl Library {
                 Err(Error::RadiusTooLarge { got_bits, limit_bits: CODE_BITS })
             }
             Mode::Radius(radius_bits) => Ok(search.within(code, radius_bits)),
-            Mode::TopK(k) => {
-                Ok(search.nearest(code, k.saturating_add(usize::from(query.except.is_some()))))
-            }
+            Mode::TopK(k) => Ok(search.nearest(code, k.saturating_add(usize::from(query.except.is_some())))),
             // A pair has at most the query's features, and fewer features mean a smaller radius.
             Mode::EValue(max) => match radius_for_e_value(view, features, max, scale.models, scale.views) {
                 Some(radius_bits) => Ok(search.within(code, radius_bits)),

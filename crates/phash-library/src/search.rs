@@ -47,7 +47,8 @@ impl ViewSearch<CodeView<4>> {
             match Segment::open(Bytes::Stored(bytes)) {
                 Ok(segment) if segment.ids() == ids => search.segments.push(segment),
                 Ok(segment) => {
-                    let source = phash_index::Error::BeyondCodes { ids: segment.ids(), codes: search.codes.len() };
+                    let source =
+                        phash_index::Error::BeyondCodes { ids: segment.ids(), codes: search.codes.len() };
                     search.unusable.push(Error::Index { view, source });
                 }
                 Err(source) => search.unusable.push(Error::Index { view, source }),

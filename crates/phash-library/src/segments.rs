@@ -37,9 +37,9 @@ pub(crate) fn build_segments(
         debug_assert!(ids.end <= codes.len(), "only committed codes are indexed");
         let mut failure = None;
         writer.drop_segments(view.name(), ids.clone())?;
-        let written = writer.add_segment_with(view.name(), ids.clone(), &mut |mut out| {
+        let written = writer.add_segment_with(view.name(), ids.clone(), &mut |out| {
             let params = phash_index::BuildParams::default();
-            phash_index::write_segment(&codes, ids.clone(), &params, &mut out).map_err(|error| match error {
+            phash_index::write_segment(&codes, ids.clone(), &params, out).map_err(|error| match error {
                 phash_index::Error::Io(error) => error,
                 other => {
                     failure = Some(other);

@@ -91,6 +91,12 @@ pub(crate) struct Scale {
     pub(crate) views: u32,
 }
 
+impl Scale {
+    pub(crate) fn new(models: u64, views: usize) -> Self {
+        Self { models, views: u32::try_from(views).unwrap_or(u32::MAX) }
+    }
+}
+
 /// The distance in each view in which both have a code.
 pub(crate) fn distances(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> PerView<Option<u32>> {
     PerView::from_fn(|view| Some(a[view].code?.distance(&b[view].code?)))
@@ -115,7 +121,9 @@ pub(crate) fn best(
 ) -> Option<Closeness> {
     View::ALL
         .into_iter()
-        .filter_map(|view| Some(Closeness { distance_bits: distances[view]?, view, e_value: e_values[view]? }))
+        .filter_map(|view| {
+            Some(Closeness { distance_bits: distances[view]?, view, e_value: e_values[view]? })
+        })
         .filter(|closeness| counts(closeness.e_value))
         .reduce(Closeness::closer)
 }

@@ -26,6 +26,18 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
     let [a, b] = files.as_slice() else { return Ok(ExitStatus::Error) };
     let comparison = compare(a, b);
     let mut output = high.output();
+    output.columns(&[
+        "type",
+        "a",
+        "b",
+        "distance_bits",
+        "e_value",
+        "verdict",
+        "shape",
+        "views.energy",
+        "views.blocks",
+        "matched_by",
+    ]);
     output.record(|| record(a, b, &comparison))?;
     for pair in &comparison.tensors {
         output.record(|| tensor_record(a, b, pair))?;
@@ -45,7 +57,10 @@ fn record(a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> Record {
         .with("verdict", comparison.verdict.name())
         .with("view", closeness.map(|closeness| closeness.view.name()))
         .with("views", per_view(&comparison.views))
-        .with("features", Value::object(comparison.features.iter().map(|(view, count)| (view.name(), *count))))
+        .with(
+            "features",
+            Value::object(comparison.features.iter().map(|(view, count)| (view.name(), *count))),
+        )
         .with("weak", comparison.weak)
 }
 
@@ -61,7 +76,11 @@ fn tensor_record(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> Record {
 }
 
 /// The names of a pair, and the shape: the first one's, or the second's if the tensor was added.
-fn parts<'f>(a: &'f HashedFile, b: &'f HashedFile, pair: &TensorPair) -> (Option<&'f str>, Option<&'f str>, &'f [u64]) {
+fn parts<'f>(
+    a: &'f HashedFile,
+    b: &'f HashedFile,
+    pair: &TensorPair,
+) -> (Option<&'f str>, Option<&'f str>, &'f [u64]) {
     let (a, b) = (pair.a.map(|number| &a.tensors[number]), pair.b.map(|number| &b.tensors[number]));
     let shape = a.or(b).map_or(&[][..], |info| &info.shape);
     (a.map(|info| info.name.as_str()), b.map(|info| info.name.as_str()), shape)
@@ -132,7 +151,9 @@ fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comp
         let (name_a, name_b, shape) = parts(a, b, pair);
         let (tone, distance) = match (pair.how, pair.distance_bits) {
             (Matched::Bytes, _) => (Tone::Good, "same bytes".to_owned()),
-            (Matched::Alone, _) => (Tone::Care, if pair.a.is_some() { "only in a" } else { "only in b" }.to_owned()),
+            (Matched::Alone, _) => {
+                (Tone::Care, if pair.a.is_some() { "only in a" } else { "only in b" }.to_owned())
+            }
             (_, Some(bits)) => (Tone::Number, bits.to_string()),
             (_, None) => (Tone::Dim, "no code".to_owned()),
         };
@@ -143,7 +164,11 @@ fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comp
         cells.push((Tone::Dim, number::shape(shape)));
         cells.push((Tone::Plain, name_a.unwrap_or("-").to_owned()));
         let same = name_a == name_b;
-        cells.push(if same { (Tone::Dim, "=".to_owned()) } else { (Tone::Plain, name_b.unwrap_or("-").to_owned()) });
+        cells.push(if same {
+            (Tone::Dim, "=".to_owned())
+        } else {
+            (Tone::Plain, name_b.unwrap_or("-").to_owned())
+        });
         grid.row(&cells);
     }
     grid.draw()

@@ -13,8 +13,26 @@ use crate::output::table::{Align, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
+/// What CSV shows where rows of models and of tensors alternate.
+const TENSOR_COLUMNS: [&str; 11] = [
+    "type",
+    "path",
+    "name",
+    "dtype",
+    "shape",
+    "views.energy.code",
+    "views.energy.features",
+    "views.blocks.code",
+    "views.blocks.features",
+    "skipped",
+    "content_digest",
+];
+
 pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let mut output = high.output();
+    if args.tensors {
+        output.columns(&TENSOR_COLUMNS);
+    }
     let progress = Progress::new("hash");
     let advance = |bytes| progress.advance(bytes);
     let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
@@ -97,13 +115,16 @@ fn draw(style: &Style, file: &HashedFile, with_tensors: bool) -> String {
     for (view, hash) in hash.views.iter() {
         let features = number::counted(hash.features.into(), "feature", "features");
         match hash.code {
-            Some(code) => line(view.name(), &format!("{}  {features}", style.paint(Tone::Number, &code.to_string()))),
+            Some(code) => {
+                line(view.name(), &format!("{}  {features}", style.paint(Tone::Number, &code.to_string())))
+            }
             None => line(view.name(), "no code: no features"),
         }
     }
     let reasons: Vec<String> =
         hash.tensors_skipped().iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let skipped = if reasons.is_empty() { String::new() } else { format!(", skipped: {}", reasons.join(", ")) };
+    let skipped =
+        if reasons.is_empty() { String::new() } else { format!(", skipped: {}", reasons.join(", ")) };
     line("tensors", &format!("{} used{skipped}", hash.tensors_used()));
     line("contents", &hash.content_digest.to_string());
     line("file", &file.file_digest.to_string());

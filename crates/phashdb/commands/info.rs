@@ -46,7 +46,10 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
         .with("created_at_ms", u64::try_from(info.created_at_ms).unwrap_or(0))
         .with("models", info.models)
         .with("weak_models", info.weak_models)
-        .with("void_models", Value::object(View::ALL.map(View::name).into_iter().zip(info.void_models.clone())))
+        .with(
+            "void_models",
+            Value::object(View::ALL.map(View::name).into_iter().zip(info.void_models.clone())),
+        )
         .with("tensors", info.tensors)
         .with("labels", info.labels)
         .with("sources", info.sources)
@@ -61,7 +64,11 @@ fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {} {value}", style.paint(Tone::Dim, &format!("{name:<11}")));
     };
-    let weak = if info.weak_models > 0 { format!(", {} weak", number::count(info.weak_models.into())) } else { String::new() };
+    let weak = if info.weak_models > 0 {
+        format!(", {} weak", number::count(info.weak_models.into()))
+    } else {
+        String::new()
+    };
     line("models", format!("{}{weak}", number::count(info.models.into())));
     line("tensors", number::count(info.tensors.into()));
     line(
@@ -78,7 +85,11 @@ fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &
         let index = if indexed == 0 {
             "not indexed (searched by scanning)".to_owned()
         } else {
-            format!("{} indexed in {}", number::count(indexed), number::counted(ranges.len() as u64, "segment", "segments"))
+            format!(
+                "{} indexed in {}",
+                number::count(indexed),
+                number::counted(ranges.len() as u64, "segment", "segments")
+            )
         };
         let codes = number::counted(u64::from(info.models.saturating_sub(*void)), "code", "codes");
         line(&format!("view {view}"), format!("{codes} of {} bits, {index}", phash_library::CODE_BITS));
@@ -92,7 +103,10 @@ fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &
             number::bytes(info.segment_bytes)
         ),
     );
-    line("format", format!("version {}, {}", info.format_version, number::counted(info.generation, "commit", "commits")));
+    line(
+        "format",
+        format!("version {}, {}", info.format_version, number::counted(info.generation, "commit", "commits")),
+    );
     line("parameters", parameters.to_owned());
     text
 }

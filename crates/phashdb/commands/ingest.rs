@@ -20,6 +20,7 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let started = Instant::now();
     let candidates = candidates(args)?;
     let mut output = high.output();
+    output.columns(&["type", "path", "id", "version", "weak", "reason"]);
     if candidates.is_empty() {
         // Nothing is created for nothing.
         message::warning("no weights files found (*.safetensors, *.safetensors.index.json)");
@@ -29,8 +30,9 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let progress = Progress::new("ingest");
     let advance = |bytes| progress.advance(bytes);
     let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
-    let mut tell = Tell { output: &mut output, progress: &progress, files: 0, done: 0, bytes: 0, printing: Ok(()) };
-    let result = ingest(&high.db, candidates, &hashing, &mut |event| tell.event(&event));
+    let mut tell =
+        Tell { output: &mut output, progress: &progress, files: 0, done: 0, bytes: 0, printing: Ok(()) };
+    let result = ingest(&high.db, candidates, args.commit_every, &hashing, &mut |event| tell.event(&event));
     let (bytes, printing) = (tell.bytes, tell.printing);
     drop(progress);
     let summary = result?;
@@ -114,7 +116,10 @@ impl Tell<'_> {
                 return;
             }
             Event::Indexing { view, codes } => {
-                self.progress.message(format!("indexing {} of view {view}", number::counted((*codes).into(), "code", "codes")));
+                self.progress.message(format!(
+                    "indexing {} of view {view}",
+                    number::counted((*codes).into(), "code", "codes")
+                ));
                 return;
             }
             Event::Ingested { label, id, version, weak } => Record::new("ingested")
@@ -163,7 +168,9 @@ fn finish(
 }
 
 fn draw(style: &Style, summary: IngestSummary, bytes: u64, seconds: f64, high: &HiArgs) -> String {
-    let mut parts = vec![style.paint(Tone::Head, &number::counted(summary.ingested, "model ingested", "models ingested"))];
+    let mut parts = vec![
+        style.paint(Tone::Head, &number::counted(summary.ingested, "model ingested", "models ingested")),
+    ];
     if summary.duplicate > 0 {
         parts.push(number::counted(summary.duplicate, "duplicate", "duplicates"));
     }

@@ -89,7 +89,14 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
                     (Tone::Dim, source.version.to_string()),
                     show(number::count(features.into())),
                     show(row.tensors_used.to_string()),
-                    (Tone::Dim, if first { digest.get(..16).unwrap_or(&digest).to_owned() } else { "same".to_owned() }),
+                    (
+                        Tone::Dim,
+                        if first {
+                            digest.get(..16).unwrap_or(&digest).to_owned()
+                        } else {
+                            "same".to_owned()
+                        },
+                    ),
                     (if source.current { Tone::Plain } else { Tone::Dim }, format!("{}{note}", source.label)),
                 ]);
             }

@@ -29,7 +29,8 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
     for error in library.unusable_segments() {
         message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
     }
-    let mut run = Run { library, mode, searched, output: high.output(), matches: 0, weak: false, failed: false };
+    let mut run =
+        Run { library, mode, searched, output: high.output(), matches: 0, weak: false, failed: false };
     if let Some((code, view)) = code.zip(args.view) {
         run.search(&Query::by_code(view_of(view), code), false)?;
     } else if let Some(id) = args.id {
@@ -49,13 +50,18 @@ fn view_of(view: ViewArg) -> View {
 }
 
 fn parse_code(hex: &str) -> Result<Code256, Failure> {
-    Code256::from_str(hex).map_err(|error| Failure::Usage(format!("--code: {error}")))
+    Code256::from_str(hex)
+        .map_err(|error| Failure::Usage(format!("--code: {error}; print codes with phashdb hash")))
 }
 
 fn mode(args: &QueryArgs) -> Result<Mode, Failure> {
     Ok(match (args.radius, args.top_k, args.e_value) {
         (Some(got_bits), ..) if got_bits > phash_library::CODE_BITS => {
-            return Err(phash_library::Error::RadiusTooLarge { got_bits, limit_bits: phash_library::CODE_BITS }.into());
+            return Err(phash_library::Error::RadiusTooLarge {
+                got_bits,
+                limit_bits: phash_library::CODE_BITS,
+            }
+            .into());
         }
         (Some(radius_bits), ..) => Mode::Radius(radius_bits),
         (None, Some(k), _) => Mode::TopK(k),
@@ -121,7 +127,10 @@ impl Run {
         let seconds = started.elapsed().as_secs_f64();
         let (matches, searched) = (self.matches, self.library.model_count());
         self.output.record(|| {
-            Record::new("summary").with("matches", matches).with("searched", searched).with("seconds", seconds)
+            Record::new("summary")
+                .with("matches", matches)
+                .with("searched", searched)
+                .with("seconds", seconds)
         })?;
         let weak = self.weak;
         self.output.text(|style| {

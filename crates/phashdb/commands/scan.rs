@@ -20,8 +20,15 @@ pub(super) fn run(args: &ScanArgs, high: &HiArgs) -> Result<ExitStatus, Failure>
     let grouping = group(&work.models, args.e_value)?;
     work.seconds = started.elapsed().as_secs_f64();
     let mut output = high.output();
-    for found in &grouping.groups {
-        output.record(|| group_record(&work.models, found))?;
+    output.columns(&["type", "group", "path", "distance_bits", "view", "e_value", "relation", "weak"]);
+    for (number, found) in grouping.groups.iter().enumerate() {
+        if output.wants_rows() {
+            for member in members(&work.models, found) {
+                output.record(|| Record { kind: "member", fields: member }.with("group", number + 1))?;
+            }
+        } else {
+            output.record(|| group_record(&work.models, found))?;
+        }
     }
     for (alone, nearest) in &grouping.alone {
         output.record(|| alone_record(&work.models, *alone, nearest.as_ref()))?;
@@ -66,7 +73,11 @@ fn hash_all(args: &ScanArgs, high: &HiArgs) -> Result<Work, Failure> {
         Ok(file) => {
             work.bytes += file.stamp.len_bytes;
             work.models.push(Fingerprint::from(&file));
-            progress.message(format!("{} of {} files", number::count(work.models.len() as u64), number::count(files)));
+            progress.message(format!(
+                "{} of {} files",
+                number::count(work.models.len() as u64),
+                number::count(files)
+            ));
         }
         Err(error) => {
             work.skipped += 1;
@@ -77,13 +88,19 @@ fn hash_all(args: &ScanArgs, high: &HiArgs) -> Result<Work, Failure> {
 }
 
 fn group_record(models: &[Fingerprint], group: &Group) -> Record {
+    let members = members(models, group).into_iter().map(Value::object).collect();
+    Record::new("group").with("members", Value::List(members))
+}
+
+/// The members as fields, the representative first.
+fn members(models: &[Fingerprint], group: &Group) -> Vec<Vec<(&'static str, Value)>> {
     let representative = &models[group.representative];
-    let mut members = vec![Value::object([
+    let mut members = vec![vec![
         ("path", Value::from(representative.name.as_str())),
         ("distance_bits", 0u32.into()),
         ("relation", "representative".into()),
         ("weak", representative.weak.into()),
-    ])];
+    ]];
     for member in &group.members {
         let mut fields = vec![("path", Value::from(models[member.model.model].name.as_str()))];
         fields.extend(neighbour_fields(&member.model));
@@ -94,9 +111,9 @@ fn group_record(models: &[Fingerprint], group: &Group) -> Record {
             fields.push(("through_distance_bits", through.closeness.map(|close| close.distance_bits).into()));
             fields.push(("through_e_value", through.closeness.map(|close| close.e_value).into()));
         }
-        members.push(Value::object(fields));
+        members.push(fields);
     }
-    Record::new("group").with("members", Value::List(members))
+    members
 }
 
 fn neighbour_fields(neighbour: &Neighbour) -> [(&'static str, Value); 3] {
@@ -143,7 +160,8 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
     }
     if !grouping.alone.is_empty() {
         let heading = number::counted(grouping.alone.len() as u64, "model alone", "models alone");
-        text += &style.paint(Tone::Head, &format!("{heading}: the nearest other one is no nearer than chance\n"));
+        text +=
+            &style.paint(Tone::Head, &format!("{heading}: the nearest other one is no nearer than chance\n"));
         text += &draw_alone(style, models, grouping);
         text.push('\n');
     }
@@ -213,7 +231,12 @@ fn relation(neighbour: &Neighbour, indirect: bool) -> (Tone, String) {
 fn draw_alone(style: &Style, models: &[Fingerprint], grouping: &Grouping) -> String {
     let mut grid = Grid::new(
         style,
-        &[("distance (bits)", Align::Right), ("E-value", Align::Right), ("model", Align::Left), ("nearest other", Align::Left)],
+        &[
+            ("distance (bits)", Align::Right),
+            ("E-value", Align::Right),
+            ("model", Align::Left),
+            ("nearest other", Align::Left),
+        ],
     );
     let blank = || (Tone::Plain, String::new());
     for (alone, nearest) in &grouping.alone {

@@ -1,5 +1,5 @@
-//! The CSV printer (RFC 4180, but lines end with a newline). One header line, of the first record's columns; records of
-//! the same type follow as rows. Records of other types (summaries) have other columns and are left out.
+//! The CSV printer (RFC 4180, but lines end with a newline). One header line: the columns that the command declared, or those
+//! of the first record. Summaries are left out: they are no rows.
 
 use std::io::{self, Write};
 
@@ -7,29 +7,30 @@ use super::{Printer, Record};
 
 #[derive(Default)]
 pub(super) struct Csv {
-    header: Option<(&'static str, Vec<String>)>,
+    columns: Vec<String>,
+    headed: bool,
 }
 
 impl Printer for Csv {
+    fn columns(&mut self, columns: &[&str]) {
+        self.columns = columns.iter().map(|&column| column.to_owned()).collect();
+    }
+
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        let flat = record.flatten();
-        if self.header.is_none() {
-            // A summary alone means that there were no rows.
-            if record.kind == "summary" {
-                return Ok(());
-            }
-            let columns: Vec<String> = flat.iter().map(|(name, _)| name.clone()).collect();
-            write_row(out, columns.iter().map(String::as_str))?;
-            self.header = Some((record.kind, columns));
-        }
-        let Some((kind, columns)) = &self.header else { return Ok(()) };
-        if record.kind != *kind && flat.iter().map(|(name, _)| name).ne(columns) {
+        if record.kind == "summary" {
             return Ok(());
+        }
+        let flat = record.flatten();
+        if self.columns.is_empty() {
+            self.columns = flat.iter().map(|(name, _)| name.clone()).collect();
+        }
+        if !std::mem::replace(&mut self.headed, true) {
+            write_row(out, self.columns.iter().map(String::as_str))?;
         }
         let cell = |column: &String| {
             flat.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value.as_str())
         };
-        write_row(out, columns.iter().map(cell))
+        write_row(out, self.columns.iter().map(cell))
     }
 
     fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
@@ -54,6 +55,15 @@ fn write_row<'a>(out: &mut dyn Write, cells: impl Iterator<Item = &'a str>) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn declared_columns_hold_for_records_of_every_type() {
+        let (mut csv, mut out) = (Csv::default(), Vec::new());
+        csv.columns(&["type", "path", "reason"]);
+        csv.record(&Record::new("ingested").with("path", "a").with("id", 1u32), &mut out).unwrap();
+        csv.record(&Record::new("skipped").with("path", "b").with("reason", "empty"), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "type,path,reason\ningested,a,\nskipped,b,empty\n");
+    }
 
     #[test]
     fn rows_share_the_header_quotes_are_doubled_and_summaries_left_out() {

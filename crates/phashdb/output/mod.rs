@@ -16,6 +16,9 @@ use crate::args::FormatArg;
 
 /// What a printer of records does.
 trait Printer {
+    /// Declares the columns of all records that will follow, for formats that have columns.
+    fn columns(&mut self, _columns: &[&str]) {}
+
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()>;
 
     /// Closes the document.
@@ -47,7 +50,7 @@ impl From<FormatArg> for Format {
 pub(crate) struct Output {
     out: Box<dyn Write>,
     printer: Option<Box<dyn Printer>>,
-    table: bool,
+    format: Format,
     style: Style,
 }
 
@@ -59,7 +62,19 @@ impl Output {
             Format::Jsonl => Some(Box::new(json::Lines)),
             Format::Csv => Some(Box::<csv::Csv>::default()),
         };
-        Self { out, printer, table: format == Format::Table, style }
+        Self { out, printer, format, style }
+    }
+
+    /// Declares the columns of formats that have columns: needed where records of several types follow.
+    pub(crate) fn columns(&mut self, columns: &[&str]) {
+        if let Some(printer) = &mut self.printer {
+            printer.columns(columns);
+        }
+    }
+
+    /// Whether records should be flat rows: nested lists are no good in a spreadsheet.
+    pub(crate) fn wants_rows(&self) -> bool {
+        self.format == Format::Csv
     }
 
     /// Prints a record, in the machine-readable formats.
@@ -72,7 +87,7 @@ impl Output {
 
     /// Prints text for people, in the table format.
     pub(crate) fn text(&mut self, draw: impl FnOnce(&Style) -> String) -> io::Result<()> {
-        if self.table {
+        if self.format == Format::Table {
             self.out.write_all(draw(&self.style).as_bytes())?;
         }
         Ok(())

@@ -27,7 +27,11 @@ pub(crate) fn bytes(number: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || value >= 99.95 { format!("{value:.0} {}", UNITS[unit]) } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 || value >= 99.95 {
+        format!("{value:.0} {}", UNITS[unit])
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 /// An E-value: two digits are as much as it deserves.
@@ -62,7 +66,10 @@ mod tests {
 
     #[test]
     fn numbers_are_rounded_to_what_people_read() {
-        assert_eq!([count(0), count(999), count(1_000), count(12_345_678)], ["0", "999", "1,000", "12,345,678"]);
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(12_345_678)],
+            ["0", "999", "1,000", "12,345,678"]
+        );
         assert_eq!([bytes(0), bytes(999), bytes(1_000)], ["0 B", "999 B", "1.0 kB"]);
         assert_eq!([bytes(999_950), bytes(470_000_000)], ["1.0 MB", "470 MB"]);
         assert_eq!([e_value(3.14e-31), e_value(0.5), e_value(0.0)], ["3e-31", "0.5", "0"]);

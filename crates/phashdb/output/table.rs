@@ -1,6 +1,8 @@
 //! Tables for people: aligned columns as wide as the terminal allows, colours where wanted. Draws text; prints nothing.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
+};
 
 /// How text is drawn.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@
 mod plan;
 mod store;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,7 @@ use crate::segments::build_segments;
 use crate::walk::Candidate;
 use plan::{Planned, Task};
 
-/// A commit is made when so many models wait for it ...
-const COMMIT_MODELS: usize = 1_000;
-/// ... or when the first of them has waited so long. An interruption loses at most this much work.
+/// A commit is made when models have waited for it so long, if not earlier: an interruption loses no more work.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What happens during an ingest, told in the order of the candidates.
@@ -101,7 +100,8 @@ pub fn schema() -> Schema {
     }
 }
 
-/// Puts the candidates into the database at `dir`, which is created if there is none.
+/// Puts the candidates into the database at `dir`, which is created if there is none. Commits whenever
+/// `commit_every` candidates are done, and every second.
 ///
 /// # Errors
 /// [`Error::Store`] if the database cannot be opened or written, among others because another process is writing.
@@ -109,13 +109,21 @@ pub fn schema() -> Schema {
 pub fn ingest(
     dir: &Path,
     candidates: Vec<Candidate>,
+    commit_every: NonZeroUsize,
     hashing: &Hashing<'_>,
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<IngestSummary> {
     let writer = Writer::open_or_create(dir, &schema())?;
     let Planned { tasks, inputs, bytes } = plan::plan(&writer, candidates, hashing.cancel)?;
     events(Event::Planned { files: tasks.len() as u64, bytes });
-    let mut run = Run { writer, waiting: Vec::new(), since: Instant::now(), summary: IngestSummary::default(), events };
+    let mut run = Run {
+        writer,
+        waiting: Vec::new(),
+        commit_every,
+        since: Instant::now(),
+        summary: IngestSummary::default(),
+        events,
+    };
     pipeline::run(inputs, hashing, |results| -> Result<()> {
         for task in tasks {
             match task {
@@ -155,6 +163,7 @@ enum Ending {
 struct Run<'e, 'f> {
     writer: Writer,
     waiting: Vec<Ending>,
+    commit_every: NonZeroUsize,
     /// When the last commit was made.
     since: Instant,
     summary: IngestSummary,
@@ -172,7 +181,7 @@ impl Run<'_, '_> {
 
     fn wait(&mut self, ending: Ending) -> Result<()> {
         self.waiting.push(ending);
-        if self.waiting.len() >= COMMIT_MODELS || self.since.elapsed() >= COMMIT_INTERVAL {
+        if self.waiting.len() >= self.commit_every.get() || self.since.elapsed() >= COMMIT_INTERVAL {
             self.commit()?;
         }
         Ok(())

@@ -15,10 +15,19 @@ use crate::walk::Candidate;
 /// What is to be done with a candidate.
 #[derive(Debug)]
 pub(super) enum Task {
-    Unchanged { label: String, id: u32 },
-    Unusable { label: String, error: Error },
+    Unchanged {
+        label: String,
+        id: u32,
+    },
+    Unusable {
+        label: String,
+        error: Error,
+    },
     /// The next of the inputs.
-    Hash { label: String, path: String },
+    Hash {
+        label: String,
+        path: String,
+    },
 }
 
 #[derive(Debug)]

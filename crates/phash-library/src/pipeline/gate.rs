@@ -85,7 +85,10 @@ mod tests {
                     for round in 0..200 {
                         let len_bytes = 1 + (thread * 31 + round * 17) % 60;
                         let permit = gate.enter(len_bytes).unwrap();
-                        worst.fetch_max(now.fetch_add(len_bytes, Ordering::SeqCst) + len_bytes, Ordering::SeqCst);
+                        worst.fetch_max(
+                            now.fetch_add(len_bytes, Ordering::SeqCst) + len_bytes,
+                            Ordering::SeqCst,
+                        );
                         now.fetch_sub(len_bytes, Ordering::SeqCst);
                         drop(permit);
                     }

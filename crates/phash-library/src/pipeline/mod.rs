@@ -118,7 +118,9 @@ pub(crate) fn run<T>(
             scope.spawn(move || worker::work(&tasks, &finished, hashing));
         }
         drop(tasks);
-        scope.spawn(move || opener::open_all(inputs, gate, &slot_sender, &task_sender, &finished_sender, hashing));
+        scope.spawn(move || {
+            opener::open_all(inputs, gate, &slot_sender, &task_sender, &finished_sender, hashing)
+        });
         let mut results =
             Results { finished, slots, early: BTreeMap::new(), next: 0, cancel: hashing.cancel };
         // Dropped even if `take` panics, so that the threads end and the scope can.

@@ -52,8 +52,8 @@ fn sketch_all(task: &Task<'_>, scratch: &mut Scratch, hashing: &Hashing<'_>) -> 
             return Ok(None);
         }
         let info = &model.file.tensors()[tensor];
-        let sketched =
-            catch_unwind(AssertUnwindSafe(|| model.plan.sketch(&model.file, tensor, scratch))).map_err(|_| {
+        let sketched = catch_unwind(AssertUnwindSafe(|| model.plan.sketch(&model.file, tensor, scratch)))
+            .map_err(|_| {
                 *scratch = Scratch::default();
                 Error::Internal { path: PathBuf::from(&model.name), tensor: info.name.clone() }
             });

@@ -1,0 +1,173 @@
+//! Each command does what its help says, and its exit status tells the outcome.
+
+use crate::support::{MODELS, Sandbox};
+
+#[test]
+fn version_names_program_and_hash_parameters() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .run("--version")
+        .exits(0)
+        .prints(env!("CARGO_PKG_VERSION"))
+        .prints("hash parameters ")
+        .is_silent();
+    sandbox.run("-V").exits(0).prints(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn help_of_each_command_states_the_exit_status() {
+    let sandbox = Sandbox::new();
+    for command in ["scan", "ingest", "query", "hash", "compare"] {
+        for help in ["-h", "--help"] {
+            sandbox.run(&format!("{command} {help}")).exits(0).prints("Exit status:").is_silent();
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_exits_2_and_creates_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.run("query").exits(2);
+    sandbox.run("query --code 00").exits(2).says("--view");
+    sandbox.run("query --code 00 --view energy").exits(2).says("64 hexadecimal digits");
+    sandbox.run("query --radius 257 x").exits(2).says("0 to 256");
+    sandbox.run("query --radius 3 --top-k 1 x").exits(2);
+    sandbox.run("query --view neither x").exits(2).says("energy");
+    sandbox.run("frobnicate").exits(2);
+    sandbox.run("ingest").exits(2);
+    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 0, "something was created");
+}
+
+#[test]
+fn a_missing_library_is_an_error_that_names_it() {
+    let sandbox = Sandbox::new();
+    for command in ["info", "list", "verify", "query --id 0"] {
+        sandbox.run(&format!("{command} --db nowhere.phash")).exits(2).says("nowhere.phash");
+    }
+    assert!(!sandbox.path().join("nowhere.phash").exists());
+}
+
+#[test]
+fn a_directory_without_weights_creates_no_library_and_exits_1() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path().join("empty")).unwrap();
+    sandbox.run("ingest empty").exits(1).says("no weights files");
+    assert!(!sandbox.path().join("library.phash").exists());
+    sandbox.run("scan empty").exits(1).prints("0 models");
+}
+
+#[test]
+fn the_library_is_found_by_option_then_environment_then_name() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    assert!(sandbox.path().join("library.phash").is_dir());
+    let mut by_environment = sandbox.phashdb(["ingest", "a.safetensors"]);
+    by_environment.command.env("PHASHDB_DB", "other.phash");
+    by_environment.run().exits(0).prints("1 model ingested");
+    let mut by_option = sandbox.phashdb(["--db", "third.phash", "ingest", "a.safetensors"]);
+    by_option.command.env("PHASHDB_DB", "other.phash");
+    by_option.run().exits(0).prints("third.phash: 1 model ingested");
+}
+
+#[test]
+fn scan_groups_copies_and_leaves_strangers_alone() {
+    let sandbox = Sandbox::new();
+    let (a, b) = (sandbox.model("x/a.safetensors", 1), sandbox.path().join("x/sub/copy.safetensors"));
+    std::fs::create_dir(sandbox.path().join("x/sub")).unwrap();
+    std::fs::copy(a, b).unwrap();
+    sandbox.model("x/stranger.safetensors", 2);
+    sandbox
+        .run("scan x")
+        .exits(0)
+        .is_silent()
+        .prints("group 1: 2 copies")
+        .prints("identical contents")
+        .prints("1 model alone")
+        .prints("3 models, 1 group of copies with 2 models, 1 alone");
+    sandbox.run("scan x/stranger.safetensors x/a.safetensors").exits(1).prints("0 groups");
+    assert!(!sandbox.path().join("library.phash").exists(), "scan needs no library");
+}
+
+#[test]
+fn compare_gives_each_verdict_its_word() {
+    let sandbox = Sandbox::new();
+    let verdict = |a: &str, b: &str| {
+        let done =
+            sandbox.phashdb(["compare", "--json", &format!("{MODELS}/{a}"), &format!("{MODELS}/{b}")]).run();
+        let record = done.exits(0).of_type("compare").remove(0);
+        record["verdict"].as_str().unwrap().to_owned()
+    };
+    let parent = "fashion-cnn/twin-1.safetensors";
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-renamed.safetensors"), "identical contents");
+    assert_eq!(
+        verdict(parent, "fashion-cnn/twin-1-sharded/model.safetensors.index.json"),
+        "identical contents"
+    );
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-keras.safetensors"), "same weights");
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-finetuned.safetensors"), "near copy");
+    assert_eq!(verdict(parent, "fashion-cnn/twin-2.safetensors"), "unrelated");
+    assert_eq!(
+        verdict("silero-vad/16k.safetensors", "silero-vad/16k-sequence-onnx-fp16.safetensors"),
+        "related"
+    );
+}
+
+#[test]
+fn compare_matches_tensors_one_to_one_whatever_their_names() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| format!("{MODELS}/fashion-cnn/{name}.safetensors");
+    let done = sandbox.phashdb(["compare", "--json", &path("twin-1"), &path("twin-1-new-head")]).run();
+    let tensors = done.exits(0).of_type("tensor");
+    let named = |name: &str| tensors.iter().filter(|tensor| tensor["a"] == name).collect::<Vec<_>>();
+    // The body was trained on: every tensor finds itself by its code.
+    for name in ["down.weight", "fc.weight", "blocks.3.expand.weight"] {
+        let [tensor] = named(name)[..] else { panic!("{name} is there {} times", named(name).len()) };
+        assert_eq!(tensor["b"], *name, "{tensor}");
+        assert_eq!(tensor["matched_by"], "codes", "{tensor}");
+    }
+    // The head is another one.
+    assert_eq!(named("head.weight")[0]["b"], serde_json::Value::Null);
+    let added: Vec<_> = tensors.iter().filter(|tensor| tensor["a"].is_null()).collect();
+    assert!(
+        added.iter().any(|tensor| tensor["b"].as_str().is_some_and(|name| name.contains("head"))),
+        "{added:?}"
+    );
+    for side in ["a", "b"] {
+        let mut names: Vec<_> = tensors.iter().filter_map(|tensor| tensor[side].as_str()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "a tensor of {side} was matched twice");
+    }
+}
+
+#[test]
+fn verify_finds_a_flipped_byte_names_the_file_and_exits_2() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    sandbox.run("verify").exits(0).prints("sound").is_silent();
+    let codes = sandbox.path().join("library.phash/energy.codes");
+    let mut bytes = std::fs::read(&codes).unwrap();
+    // The first code's bytes lie behind the header: flip one that is certainly part of it.
+    let code = sandbox.run("hash --json a.safetensors").of_type("hash").remove(0);
+    let hex = code["views"]["energy"]["code"].as_str().unwrap().to_owned();
+    let wanted: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+    let at =
+        bytes.windows(32).position(|window| window == wanted).expect("the code is in the file as printed");
+    bytes[at] ^= 1;
+    std::fs::write(&codes, bytes).unwrap();
+    let done = sandbox.run("verify --json");
+    done.exits(2);
+    let told = done.stdout() + &done.stderr();
+    assert!(told.contains("energy.codes"), "{}", done.explain());
+}
+
+#[test]
+fn completions_are_made_for_each_shell() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        sandbox.run(&format!("completions {shell}")).exits(0).prints("top-k").is_silent();
+    }
+}

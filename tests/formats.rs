@@ -1,0 +1,252 @@
+//! Results in each format: the fields of the JSON contract with their types, one document for json, one header for csv,
+//! colours only where asked for.
+
+use serde_json::Value;
+
+use crate::support::{Done, Sandbox};
+
+/// A library of three models, one of them a copy.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let a = sandbox.model("a.safetensors", 1);
+    std::fs::copy(a, sandbox.path().join("b.safetensors")).unwrap();
+    sandbox.model("c.safetensors", 2);
+    sandbox.run("ingest a.safetensors b.safetensors c.safetensors").exits(0).is_silent();
+    sandbox
+}
+
+/// Checks the fields of a record: names with the JSON type each must have, dots for what is nested.
+#[track_caller]
+fn has(record: &Value, fields: &[(&str, &str)]) {
+    for (name, kind) in fields {
+        let value = name.split('.').fold(record, |value, part| &value[part]);
+        let is = match *kind {
+            "string" => value.is_string(),
+            "count" => value.is_u64(),
+            "number" => value.is_number(),
+            "bool" => value.is_boolean(),
+            "code" => value
+                .as_str()
+                .is_some_and(|text| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())),
+            other => panic!("no kind {other}"),
+        };
+        assert!(is, "{name} is not a {kind} in {record}");
+    }
+}
+
+#[track_caller]
+fn summary(done: &Done) -> Value {
+    let last = done.records().pop().expect("records");
+    assert_eq!(last["type"], "summary", "the summary comes last\n{}", done.explain());
+    last
+}
+
+#[test]
+fn hash_records_keep_the_contract() {
+    let sandbox = sandbox();
+    let done = sandbox.run("hash --format jsonl a.safetensors --tensors");
+    let record = done.exits(0).of_type("hash").remove(0);
+    has(
+        &record,
+        &[
+            ("path", "string"),
+            ("bits", "count"),
+            ("views.energy.code", "code"),
+            ("views.energy.features", "count"),
+            ("views.blocks.code", "code"),
+            ("views.blocks.features", "count"),
+            ("weak", "bool"),
+            ("tensors_used", "count"),
+            ("tensors_skipped", "count"),
+            ("file_digest", "code"),
+            ("content_digest", "code"),
+        ],
+    );
+    assert_eq!((&record["path"], &record["bits"]), (&"a.safetensors".into(), &256.into()));
+    assert_eq!((record["tensors_used"].as_u64(), record["tensors_skipped"].as_u64()), (Some(6), Some(6)));
+    assert_eq!(done.of_type("tensor").len(), 12);
+}
+
+#[test]
+fn ingest_records_keep_the_contract() {
+    let sandbox = Sandbox::new();
+    let a = sandbox.model("m/a.safetensors", 1);
+    std::fs::copy(a, sandbox.path().join("m/b.safetensors")).unwrap();
+    sandbox.file("m/c.safetensors", b"");
+    let done = sandbox.run("ingest --format jsonl m");
+    let kinds: Vec<(Value, Value)> =
+        done.exits(2).records().iter().map(|r| (r["type"].clone(), r["path"].clone())).collect();
+    let expected =
+        [("ingested", "m/a.safetensors"), ("duplicate", "m/b.safetensors"), ("skipped", "m/c.safetensors")];
+    assert_eq!(kinds[..3], expected.map(|(kind, path)| (kind.into(), path.into())));
+    has(&done.of_type("ingested")[0], &[("id", "count")]);
+    has(&done.of_type("duplicate")[0], &[("id", "count")]);
+    has(&done.of_type("skipped")[0], &[("reason", "string")]);
+    let summary = summary(&done);
+    has(
+        &summary,
+        &[
+            ("ingested", "count"),
+            ("duplicate", "count"),
+            ("unchanged", "count"),
+            ("skipped", "count"),
+            ("seconds", "number"),
+        ],
+    );
+    assert_eq!(
+        [1, 1, 0, 1],
+        ["ingested", "duplicate", "unchanged", "skipped"].map(|name| summary[name].as_i64().unwrap())
+    );
+    let again = sandbox.run("ingest --json m/a.safetensors");
+    assert_eq!(again.exits(0).of_type("unchanged")[0]["id"], 0);
+}
+
+#[test]
+fn query_records_keep_the_contract() {
+    let sandbox = sandbox();
+    let done = sandbox.run("query --format jsonl a.safetensors");
+    let record = done.exits(0).of_type("match").remove(0);
+    has(
+        &record,
+        &[
+            ("query", "string"),
+            ("id", "count"),
+            ("label", "string"),
+            ("distance_bits", "count"),
+            ("view", "string"),
+            ("e_value", "number"),
+            ("views.energy", "count"),
+            ("views.blocks", "count"),
+            ("identical", "bool"),
+        ],
+    );
+    assert_eq!(record["label"], "a.safetensors");
+    assert_eq!(record["also"], serde_json::json!(["b.safetensors"]));
+    let summary = summary(&done);
+    has(&summary, &[("matches", "count"), ("searched", "count"), ("seconds", "number")]);
+    assert_eq!((&summary["matches"], &summary["searched"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn compare_records_keep_the_contract() {
+    let sandbox = sandbox();
+    let done = sandbox.run("compare --format jsonl a.safetensors c.safetensors");
+    let records = done.exits(0).records();
+    assert_eq!(records[0]["type"], "compare", "the comparison comes first");
+    has(
+        &records[0],
+        &[
+            ("a", "string"),
+            ("b", "string"),
+            ("distance_bits", "count"),
+            ("e_value", "number"),
+            ("verdict", "string"),
+        ],
+    );
+    assert_eq!(records[0]["verdict"], "unrelated");
+    assert_eq!(records.len(), 13);
+    for tensor in &records[1..] {
+        assert_eq!(tensor["type"], "tensor");
+        assert!(
+            tensor["shape"].is_array() && (tensor["a"].is_string() || tensor["b"].is_string()),
+            "{tensor}"
+        );
+    }
+}
+
+#[test]
+fn scan_records_keep_the_contract() {
+    let sandbox = sandbox();
+    let done = sandbox.run("scan --format jsonl .");
+    let group = done.exits(0).of_type("group").remove(0);
+    let members = group["members"].as_array().expect("members");
+    assert_eq!(members.len(), 2);
+    for member in members {
+        has(member, &[("path", "string"), ("distance_bits", "count")]);
+    }
+    assert_eq!(done.of_type("alone")[0]["path"], "./c.safetensors");
+    assert_eq!(summary(&done)["models"], 3);
+}
+
+#[test]
+fn list_and_info_records_name_models_and_parameters() {
+    let sandbox = sandbox();
+    let models = sandbox.run("list --json").exits(0).of_type("model");
+    let ids: Vec<u64> = models.iter().map(|model| model["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [0, 1]);
+    has(
+        &models[0],
+        &[("label", "string"), ("version", "count"), ("weak", "bool"), ("content_digest", "code")],
+    );
+    assert_eq!(
+        models[0]["sources"].as_array().unwrap().len(),
+        2,
+        "the duplicate is a source of the same model"
+    );
+    let info = sandbox.run("info --json").exits(0).of_type("info").remove(0);
+    has(
+        &info,
+        &[("models", "count"), ("parameters", "code"), ("version", "string"), ("code_bytes", "count")],
+    );
+    assert_eq!((&info["models"], &info["labels"]), (&2.into(), &3.into()));
+}
+
+#[test]
+fn json_is_one_array_of_the_same_records_as_jsonl() {
+    let sandbox = sandbox();
+    for command in ["hash a.safetensors", "list", "info", "compare a.safetensors c.safetensors"] {
+        let lines = sandbox.run(&format!("{command} --format jsonl")).records();
+        let array: Value =
+            serde_json::from_str(&sandbox.run(&format!("{command} --format json")).stdout()).unwrap();
+        assert_eq!(array, Value::Array(lines), "{command}");
+    }
+}
+
+#[test]
+fn csv_has_one_header_and_a_row_for_each_result() {
+    let sandbox = sandbox();
+    let text = sandbox.run("query --format csv --top-k 2 a.safetensors").exits(0).stdout();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("type,query,id,label,distance_bits,view,e_value,views.energy,views.blocks"),
+        "{text}"
+    );
+    assert_eq!(lines.len(), 3, "{text}");
+    assert!(lines[1].starts_with("match,a.safetensors,0,a.safetensors,0,"), "{text}");
+    // Results of several kinds share the columns.
+    sandbox.model("d.safetensors", 3);
+    let text = sandbox.run("ingest --format csv a.safetensors d.safetensors nowhere").exits(2).stdout();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "type,path,id,version,weak,reason");
+    assert_eq!(lines[1], "unchanged,a.safetensors,0,,,");
+    assert_eq!(lines[2], "ingested,d.safetensors,2,1,false,");
+    assert!(lines[3].starts_with("skipped,nowhere,,,,"), "{text}");
+    let text = sandbox.run("scan --format csv a.safetensors b.safetensors c.safetensors").exits(0).stdout();
+    assert!(text.contains("\nmember,1,b.safetensors,0,energy,"), "{text}");
+    assert!(text.contains("\nalone,,c.safetensors,"), "{text}");
+}
+
+#[test]
+fn colours_come_only_when_asked_for() {
+    let sandbox = sandbox();
+    let coloured = |line: &str, no_color: bool| {
+        let mut cli = sandbox.phashdb(line.split(' '));
+        if no_color {
+            cli.command.env("NO_COLOR", "1");
+        }
+        cli.run().stdout().contains('\u{1b}')
+    };
+    assert!(!coloured("query a.safetensors", false), "standard output is no terminal");
+    assert!(coloured("query a.safetensors --color always", false));
+    assert!(!coloured("query a.safetensors --color auto", true));
+    assert!(!coloured("query a.safetensors --color never", false));
+}
+
+#[test]
+fn quiet_prints_nothing_and_keeps_the_status() {
+    let sandbox = sandbox();
+    let found = sandbox.run("query --quiet a.safetensors");
+    assert_eq!(found.exits(0).is_silent().stdout(), "");
+    sandbox.model("new.safetensors", 9);
+    assert_eq!(sandbox.run("query -q new.safetensors").exits(1).is_silent().stdout(), "");
+}

@@ -1,0 +1,203 @@
+//! Hostile and broken input: each kind gives an error that names the file, exit status 2, and the rest of the batch is
+//! ingested all the same.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{Sandbox, Tensor, model_bytes, safetensors, tensors, with_header};
+
+/// Files that must be refused: name, bytes, a word of the reason.
+fn refused() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let sound = model_bytes(7);
+    let overlapping = json!({
+        "a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+        "b": {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
+    });
+    let duplicate = r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let mut huge = u64::MAX.to_le_bytes().to_vec();
+    huge.extend_from_slice(b"{}");
+    let mut large = 99_000_000u64.to_le_bytes().to_vec();
+    large.extend_from_slice(b"{}");
+    vec![
+        ("truncated", sound[..sound.len() / 2].to_vec(), ""),
+        ("truncated-in-header", sound[..40].to_vec(), "truncated"),
+        ("truncated-length", sound[..5].to_vec(), "truncated"),
+        ("empty", Vec::new(), "empty"),
+        ("zero-tensor", with_header("{}", b""), "no tensors"),
+        ("metadata-only", with_header(r#"{"__metadata__":{"a":"b"}}"#, b""), "no tensors"),
+        ("duplicate-key", with_header(duplicate, &[0; 8]), "twice"),
+        ("overlapping-offset", with_header(&overlapping.to_string(), &[0; 24]), ""),
+        ("huge-header", huge, "header"),
+        ("large-header", large, "header"),
+        ("not-json", with_header("{\"a\":", &[0; 8]), "JSON"),
+        ("garbage", b"this is a text and no weights file at all".to_vec(), ""),
+    ]
+}
+
+#[test]
+fn each_broken_file_is_named_with_a_reason_and_the_rest_is_ingested() {
+    let sandbox = Sandbox::new();
+    for (name, bytes, _) in refused() {
+        sandbox.file(&format!("m/{name}.safetensors"), &bytes);
+    }
+    // Before, between and after the broken ones.
+    for (name, seed) in [("a-first", 1), ("f-middle", 2), ("z-last", 3)] {
+        sandbox.model(&format!("m/{name}.safetensors"), seed);
+    }
+    let done = sandbox.run("ingest --json m");
+    done.exits(2);
+    let ingested: Vec<_> = done.of_type("ingested").iter().map(|record| record["path"].clone()).collect();
+    assert_eq!(ingested, ["m/a-first.safetensors", "m/f-middle.safetensors", "m/z-last.safetensors"]);
+    let skipped = done.of_type("skipped");
+    assert_eq!(skipped.len(), refused().len(), "{}", done.explain());
+    for (name, _, word) in refused() {
+        let path = format!("m/{name}.safetensors");
+        let record =
+            skipped.iter().find(|record| record["path"] == *path).unwrap_or_else(|| panic!("{path}"));
+        let reason = record["reason"].as_str().unwrap();
+        assert!(reason.contains(&path) && reason.contains(word), "{reason}");
+        done.says(reason);
+    }
+    sandbox.run("verify").exits(0);
+}
+
+#[test]
+fn every_command_that_reads_weights_refuses_them_alike() {
+    let sandbox = Sandbox::new();
+    sandbox.model("sound.safetensors", 1);
+    sandbox.run("ingest sound.safetensors").exits(0);
+    for (name, bytes, word) in refused() {
+        let file = format!("{name}.safetensors");
+        sandbox.file(&file, &bytes);
+        for command in ["hash", "query", "scan", "compare sound.safetensors"] {
+            let done = sandbox.run(&format!("{command} {file}"));
+            done.exits(2).says(&file).says(word);
+            assert!(!done.stderr().contains("panicked"), "{}", done.explain());
+        }
+    }
+}
+
+#[test]
+fn a_sound_file_beside_a_broken_one_is_still_answered() {
+    let sandbox = Sandbox::new();
+    sandbox.model("sound.safetensors", 1);
+    sandbox.file("broken.safetensors", b"");
+    sandbox.run("ingest sound.safetensors").exits(0);
+    sandbox
+        .run("query broken.safetensors sound.safetensors")
+        .exits(2)
+        .prints("1 match")
+        .says("broken.safetensors");
+    let done = sandbox.run("hash --json broken.safetensors sound.safetensors");
+    assert_eq!(done.exits(2).of_type("hash").len(), 1);
+}
+
+#[test]
+fn a_model_full_of_nan_is_accepted_marked_weak_and_says_why() {
+    let sandbox = Sandbox::new();
+    let mut full = tensors(5);
+    for tensor in &mut full {
+        tensor.bytes = f32::NAN.to_le_bytes().repeat(tensor.bytes.len() / 4);
+    }
+    sandbox.file("nan.safetensors", &safetensors(&full));
+    let record = sandbox.run("hash --json nan.safetensors").exits(0).of_type("hash").remove(0);
+    assert_eq!((&record["weak"], &record["tensors_used"]), (&true.into(), &0.into()));
+    assert_eq!(record["skipped_reasons"]["not finite"], 6, "{record}");
+    sandbox.run("ingest nan.safetensors").exits(0);
+    sandbox.run("query nan.safetensors").exits(2).says("nan.safetensors").says("no code");
+    // One poisoned tensor among sound ones costs that tensor only.
+    let mut one = tensors(6);
+    one[0].bytes[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    sandbox.file("one.safetensors", &safetensors(&one));
+    let record = sandbox.run("hash --json one.safetensors").exits(0).of_type("hash").remove(0);
+    assert_eq!((&record["tensors_used"], &record["weak"]), (&5.into(), &false.into()));
+}
+
+#[test]
+fn models_of_integers_alone_are_weak_and_never_match() {
+    let sandbox = Sandbox::new();
+    for (name, byte) in [("x", 1), ("y", 2)] {
+        let tensor =
+            Tensor { name: "w".to_owned(), dtype: "I8", shape: vec![64, 64], bytes: vec![byte; 64 * 64] };
+        sandbox.file(&format!("{name}.safetensors"), &safetensors(&[tensor]));
+    }
+    sandbox.run("scan x.safetensors y.safetensors").exits(1).prints("(weak)").prints("2 alone");
+}
+
+#[test]
+fn a_directory_in_place_of_a_file_is_named() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path().join("folder.safetensors")).unwrap();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    for command in ["hash", "query", "compare a.safetensors"] {
+        sandbox
+            .run(&format!("{command} folder.safetensors"))
+            .exits(2)
+            .says("folder.safetensors")
+            .says("directory");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    for command in ["hash", "ingest a.safetensors", "scan a.safetensors", "compare a.safetensors"] {
+        sandbox
+            .run(&format!("{command} nowhere.safetensors"))
+            .exits(2)
+            .says("nowhere.safetensors: no such file");
+    }
+    sandbox.run("list --json").exits(0);
+    // The parent is a file.
+    sandbox.run("hash a.safetensors/b.safetensors").exits(2).says("a.safetensors/b.safetensors");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_unreadable_file_is_named_and_the_rest_is_ingested() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.model("m/a.safetensors", 1);
+    let secret = sandbox.model("m/secret.safetensors", 2);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
+    let done = if fs::File::open(&secret).is_err() {
+        sandbox.run("ingest --json m")
+    } else {
+        // Modes do not bind root: ask as nobody, who owns the sandbox for that.
+        as_nobody(&sandbox)
+    };
+    done.exits(2).says("m/secret.safetensors").says("permission denied");
+    assert_eq!(done.of_type("ingested").len(), 1, "{}", done.explain());
+}
+
+#[cfg(unix)]
+fn as_nobody(sandbox: &Sandbox) -> crate::support::Done {
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    // The secret file stays root's.
+    for path in [sandbox.path().to_owned(), sandbox.path().join("m"), sandbox.path().join("m/a.safetensors")]
+    {
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let binary = sandbox.path().join("phashdb");
+    fs::copy(env!("CARGO_BIN_EXE_phashdb"), &binary).unwrap();
+    let mut cli = sandbox.phashdb([""; 0]);
+    cli.command = std::process::Command::new(Path::new("./phashdb"));
+    cli.command.args(["ingest", "--json", "m"]).current_dir(sandbox.path()).uid(NOBODY).gid(NOBODY);
+    cli.run()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_place_of_a_file_is_refused_and_does_not_hang() {
+    let sandbox = Sandbox::new();
+    let made = std::process::Command::new("mkfifo").arg(sandbox.path().join("fifo.safetensors")).status();
+    assert!(made.expect("mkfifo runs").success());
+    sandbox.run("hash fifo.safetensors").exits(2).says("fifo.safetensors").says("not a regular file");
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("scan .").exits(2).says("fifo.safetensors");
+}

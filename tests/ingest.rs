@@ -1,0 +1,142 @@
+//! Ingest again and again: unchanged files are skipped, changed ones become versions, equal contents duplicates; the
+//! result does not depend on the number of threads.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{MODELS, Sandbox, model_bytes, safetensors, tensors};
+
+/// The stored models without what tells one run from another: times.
+pub fn models(sandbox: &Sandbox, db: &str) -> Vec<Value> {
+    let mut models = sandbox.phashdb(["list", "--json", "--db", db]).run().exits(0).of_type("model");
+    for model in &mut models {
+        model.as_object_mut().unwrap().remove("ingested_at_ms");
+    }
+    models
+}
+
+#[test]
+fn the_same_directory_gives_the_same_library_for_any_number_of_jobs() {
+    let sandbox = Sandbox::new();
+    sandbox.file("broken.safetensors", b"");
+    for jobs in ["1", "2", "7"] {
+        let db = format!("{jobs}.phash");
+        sandbox
+            .phashdb(["ingest", "-q", "-j", jobs, "--db", &db, MODELS, "broken.safetensors"])
+            .run()
+            .exits(2);
+    }
+    let expected = models(&sandbox, "1.phash");
+    assert!(expected.len() > 20);
+    for jobs in ["2", "7"] {
+        assert_eq!(models(&sandbox, &format!("{jobs}.phash")), expected, "{jobs} jobs");
+        for codes in ["energy.codes", "blocks.codes", "tensors.energy.codes", "tensors.blocks.codes"] {
+            let read = |jobs: &str| fs::read(sandbox.path().join(format!("{jobs}.phash/{codes}"))).unwrap();
+            assert_eq!(code_bytes(&read("1")), code_bytes(&read(jobs)), "{codes} for {jobs} jobs");
+        }
+    }
+}
+
+/// A code file from its first whole page on: the header may hold the time of creation.
+fn code_bytes(file: &[u8]) -> &[u8] {
+    file.get(4096..).unwrap_or(&[])
+}
+
+#[test]
+fn unchanged_files_are_not_opened_again() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.model("a.safetensors", 1);
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    sandbox.run("ingest a.safetensors").exits(0).prints("1 model ingested");
+    // Other bytes of the same length and time: who opened the file would see them.
+    fs::write(&path, model_bytes(2)).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    sandbox.run("ingest a.safetensors").exits(0).prints("1 unchanged");
+    // With another time they are seen.
+    fs::write(&path, model_bytes(2)).unwrap();
+    sandbox.run("ingest a.safetensors").exits(0).prints("1 model ingested");
+}
+
+#[test]
+fn a_touched_file_with_the_same_bytes_is_unchanged() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    fs::write(&path, model_bytes(1)).unwrap();
+    sandbox.run("ingest a.safetensors").exits(0).prints("1 unchanged");
+    assert_eq!(sandbox.run("info --json").of_type("info")[0]["sources"], 1);
+}
+
+#[test]
+fn a_changed_file_becomes_a_new_version_and_the_old_one_stays_findable() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    sandbox.model("a.safetensors", 2);
+    let record = sandbox.run("ingest --json a.safetensors").exits(0).of_type("ingested").remove(0);
+    assert_eq!((&record["id"], &record["version"]), (&1.into(), &2.into()));
+    sandbox.model("old.safetensors", 1);
+    let old = sandbox.run("query --json old.safetensors").exits(0).of_type("match").remove(0);
+    assert_eq!(
+        (&old["id"], &old["superseded"], &old["label"]),
+        (&0.into(), &true.into(), &"a.safetensors".into())
+    );
+    let new = sandbox.run("query --json a.safetensors").exits(0).of_type("match").remove(0);
+    assert_eq!((&new["id"], &new["superseded"]), (&1.into(), &false.into()));
+}
+
+#[test]
+fn equal_contents_under_another_path_are_a_duplicate_and_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    // The same tensors in another order, under other names.
+    let mut renamed = tensors(1);
+    renamed.reverse();
+    for (number, tensor) in renamed.iter_mut().enumerate() {
+        tensor.name = format!("other.{number}");
+    }
+    sandbox.file("b.safetensors", &safetensors(&renamed));
+    sandbox.run("ingest a.safetensors").exits(0);
+    let record = sandbox.run("ingest --json b.safetensors").exits(0).of_type("duplicate").remove(0);
+    assert_eq!(record["id"], 0);
+    sandbox.run("query a.safetensors").exits(0).prints("identical contents").prints("also b.safetensors");
+    assert_eq!(models(&sandbox, "library.phash").len(), 1);
+}
+
+#[test]
+fn a_path_given_twice_is_ingested_once() {
+    let sandbox = Sandbox::new();
+    sandbox.model("m/a.safetensors", 1);
+    let done = sandbox.run("ingest --json m m/a.safetensors m");
+    assert_eq!(done.exits(0).records().len(), 2, "{}", done.explain());
+}
+
+#[test]
+fn a_sharded_model_is_one_model_and_its_shards_are_none() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.phashdb(["ingest", "--json", &format!("{MODELS}/fashion-cnn/twin-1-sharded")]).run();
+    let ingested = done.exits(0).of_type("ingested");
+    assert_eq!(ingested.len(), 1, "{}", done.explain());
+    assert!(ingested[0]["path"].as_str().unwrap().ends_with("twin-1-sharded/model.safetensors.index.json"));
+}
+
+#[test]
+fn a_second_writer_is_turned_away_while_the_first_writes() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    // The first writer waits for its standard input, with the library open.
+    let mut cli = sandbox.phashdb(["ingest", "--json", "--commit-every", "1", "a.safetensors", "-"]);
+    let mut first = cli.command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(first.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert!(line.contains("\"ingested\""), "{line}");
+    sandbox.run("ingest a.safetensors").exits(2).says("another process is writing");
+    // Readers are not held up, and see what was committed.
+    sandbox.run("query a.safetensors").exits(0);
+    drop(first.stdin.take());
+    assert_eq!(first.wait().unwrap().code(), Some(2), "empty standard input is an error of its own");
+    sandbox.run("ingest a.safetensors").exits(0);
+}

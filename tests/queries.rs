@@ -1,0 +1,160 @@
+//! Searching: each mode against distances computed here, from the codes that `hash` prints.
+
+use serde_json::Value;
+
+use crate::support::{MODELS, Sandbox};
+
+/// A library of the bundled models, and the stored models' codes by id and view, read by `hash`.
+fn library() -> (Sandbox, Vec<[Option<Vec<u8>>; 2]>) {
+    let sandbox = Sandbox::new();
+    sandbox.phashdb(["ingest", "-q", MODELS]).run().exits(0);
+    let models = sandbox.run("list --json").of_type("model");
+    let mut args = vec!["hash".to_owned(), "--json".to_owned()];
+    args.extend(models.iter().map(|model| model["label"].as_str().unwrap().to_owned()));
+    let hashes = sandbox.phashdb(&args).run().exits(0).of_type("hash");
+    (
+        sandbox,
+        hashes
+            .iter()
+            .map(|hash| ["energy", "blocks"].map(|view| bytes(&hash["views"][view]["code"])))
+            .collect(),
+    )
+}
+
+fn bytes(code: &Value) -> Option<Vec<u8>> {
+    let hex = code.as_str()?;
+    Some((0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect())
+}
+
+fn distance(a: &[u8], b: &[u8]) -> u64 {
+    a.iter().zip(b).map(|(a, b)| u64::from((a ^ b).count_ones())).sum()
+}
+
+/// (distance, id) of every model with a code in one of the views, in the order in which they must be reported.
+fn oracle(codes: &[[Option<Vec<u8>>; 2]], query: &[Option<Vec<u8>>; 2], views: &[usize]) -> Vec<(u64, u64)> {
+    let mut all: Vec<(u64, u64)> = (0u64..)
+        .zip(codes)
+        .filter_map(|(id, code)| {
+            let of = |&view: &usize| Some(distance(query[view].as_deref()?, code[view].as_deref()?));
+            Some((views.iter().filter_map(of).min()?, id))
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[track_caller]
+fn found(sandbox: &Sandbox, args: &[&str]) -> Vec<(u64, u64)> {
+    let done = sandbox.phashdb([&["query", "--json"], args].concat()).run();
+    let pair = |record: &Value| (record["distance_bits"].as_u64().unwrap(), record["id"].as_u64().unwrap());
+    let found: Vec<_> = done.of_type("match").iter().map(pair).collect();
+    done.exits(i32::from(found.is_empty()));
+    found
+}
+
+#[test]
+fn radius_is_inclusive_and_finds_exactly_what_a_scan_finds() {
+    let (sandbox, codes) = library();
+    let suspect = format!("{MODELS}/fashion-cnn/twin-1-finetuned.safetensors");
+    let hash = sandbox.phashdb(["hash", "--json", &suspect]).run().of_type("hash").remove(0);
+    let query = ["energy", "blocks"].map(|view| bytes(&hash["views"][view]["code"]));
+    let all = oracle(&codes, &query, &[0, 1]);
+    let some_distance = all[all.len() / 3].0;
+    for radius in [0, some_distance - 1, some_distance, 100, 256] {
+        let expected: Vec<_> = all.iter().copied().filter(|(bits, _)| *bits <= radius).collect();
+        assert_eq!(
+            found(&sandbox, &["--radius", &radius.to_string(), &suspect]),
+            expected,
+            "radius {radius}"
+        );
+    }
+    for (number, view) in ["energy", "blocks"].into_iter().enumerate() {
+        let mut expected = oracle(&codes, &query, &[number]);
+        expected.retain(|(bits, _)| *bits <= 60);
+        assert_eq!(found(&sandbox, &["--radius", "60", "--view", view, &suspect]), expected, "view {view}");
+    }
+}
+
+#[test]
+fn top_k_gives_the_nearest_whatever_the_distance_and_no_more_than_there_are() {
+    let (sandbox, codes) = library();
+    let query = codes[3].clone();
+    let all = oracle(&codes, &query, &[0, 1]);
+    let label = sandbox.run("list --json").of_type("model")[3]["label"].as_str().unwrap().to_owned();
+    for k in [1, 2, 9, all.len(), 1000] {
+        let expected = &all[..k.min(all.len())];
+        assert_eq!(found(&sandbox, &["--top-k", &k.to_string(), &label]), expected, "k = {k}");
+    }
+    assert_eq!(found(&sandbox, &["--top-k", "0", &label]), []);
+}
+
+#[test]
+fn a_code_finds_what_it_was_printed_for() {
+    let (sandbox, codes) = library();
+    let code = codes[5][0].clone().unwrap();
+    let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected: Vec<_> =
+        oracle(&codes, &[Some(code), None], &[0]).into_iter().filter(|(bits, _)| *bits <= 12).collect();
+    assert!(!expected.is_empty());
+    let args = ["--radius", "12", "--view", "energy", "--code"];
+    assert_eq!(found(&sandbox, &[&args[..], &[&hex]].concat()), expected);
+    assert_eq!(found(&sandbox, &[&args[..], &[&hex.to_uppercase()]].concat()), expected);
+}
+
+#[test]
+fn an_id_finds_the_others_and_not_itself() {
+    let (sandbox, codes) = library();
+    for id in [3usize, 11] {
+        let mut expected = oracle(&codes, &codes[id], &[0, 1]);
+        expected.retain(|(bits, other)| *bits <= 64 && *other != id as u64);
+        assert_eq!(found(&sandbox, &["--radius", "64", "--id", &id.to_string()]), expected, "id {id}");
+        let mut nearest = oracle(&codes, &codes[id], &[0, 1]);
+        nearest.retain(|(_, other)| *other != id as u64);
+        assert_eq!(found(&sandbox, &["--top-k", "2", "--id", &id.to_string()]), nearest[..2], "id {id}");
+    }
+    sandbox.run("query --id 4096").exits(2).says("no model has id 4096");
+}
+
+#[test]
+fn the_default_reports_an_e_value_of_at_most_1e_3_and_e_value_changes_that() {
+    let (sandbox, _) = library();
+    let suspect = format!("{MODELS}/fashion-cnn/twin-1.safetensors");
+    let e_values = |args: &[&str]| -> Vec<f64> {
+        let done = sandbox.phashdb([&["query", "--json", &suspect], args].concat()).run();
+        done.of_type("match").iter().map(|record| record["e_value"].as_f64().unwrap()).collect()
+    };
+    let all = e_values(&["--radius", "256"]);
+    let default = e_values(&[]);
+    assert!(default.iter().all(|e| *e <= 1e-3) && default.len() > 5);
+    assert_eq!(default.len(), all.iter().filter(|e| **e <= 1e-3).count());
+    let strict = e_values(&["--e-value", "1e-30"]);
+    assert!(!strict.is_empty() && strict.len() < default.len() && strict.iter().all(|e| *e <= 1e-30));
+}
+
+#[test]
+fn the_e_value_is_the_librarys_size_times_views_times_the_probability() {
+    let (sandbox, codes) = library();
+    let suspect = format!("{MODELS}/fashion-cnn/twin-2.safetensors");
+    let done = sandbox.phashdb(["query", "--json", "--radius", "256", &suspect]).run();
+    let matches = done.exits(0).of_type("match");
+    assert!(matches.len() > 15);
+    for record in matches {
+        let view = phash_core::View::from_name(record["view"].as_str().unwrap()).unwrap();
+        let features = u32::try_from(record["features"][view.name()].as_u64().unwrap()).unwrap();
+        let bits = u32::try_from(record["distance_bits"].as_u64().unwrap()).unwrap();
+        let expected = codes.len() as f64 * 2.0 * phash_core::p_value(view, features, bits);
+        let got = record["e_value"].as_f64().unwrap();
+        assert!((got / expected - 1.0).abs() < 1e-9, "{got} is not {expected}: {record}");
+    }
+}
+
+#[test]
+fn several_files_are_answered_in_their_order() {
+    let (sandbox, _) = library();
+    let path = |name: &str| format!("{MODELS}/{name}.safetensors");
+    let (a, b) = (path("mediapipe/selfie"), path("mtcnn/rnet-torch"));
+    let done = sandbox.phashdb(["query", "--json", "--top-k", "1", &a, &b, &a]).run();
+    let queries: Vec<Value> =
+        done.exits(0).of_type("match").iter().map(|record| record["query"].clone()).collect();
+    assert_eq!(queries, [a.as_str(), &b, &a]);
+}

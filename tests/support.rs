@@ -1,0 +1,252 @@
+//! Owns what the tests share: a sandbox directory, the command with its checks, and weights files made to order. Every
+//! failed check prints the command, both streams and the exit status.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The bundled models.
+pub const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/models");
+
+/// A directory of one test, removed at its end.
+pub struct Sandbox {
+    dir: TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { dir: TempDir::new().expect("a temporary directory") }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `phashdb` with arguments, to be run in the sandbox.
+    pub fn phashdb<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Cli {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phashdb"));
+        command.args(args).current_dir(self.path()).env_remove("PHASHDB_DB").env_remove("NO_COLOR");
+        Cli { command, stdin: Vec::new() }
+    }
+
+    /// Words of a command line, split at blanks.
+    pub fn run(&self, line: &str) -> Done {
+        self.phashdb(line.split_whitespace()).run()
+    }
+
+    /// Writes a file, an hour old: a younger one is not trusted to be unchanged by its time alone.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        let mut file = fs::File::create(&path).expect("a file");
+        file.write_all(bytes).expect("written");
+        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).expect("a time");
+        path
+    }
+
+    /// Writes a model of some tensors; different seeds give unrelated models.
+    pub fn model(&self, name: &str, seed: u64) -> PathBuf {
+        self.file(name, &model_bytes(seed))
+    }
+
+    /// Links a bundled model into the sandbox.
+    pub fn bundled(&self, name: &str) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        fs::copy(Path::new(MODELS).join(name), &path).expect("copied");
+        path
+    }
+}
+
+/// A command about to be run.
+pub struct Cli {
+    pub command: Command,
+    stdin: Vec<u8>,
+}
+
+impl Cli {
+    pub fn stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = bytes;
+        self
+    }
+
+    pub fn run(mut self) -> Done {
+        let line = format!("{:?}", self.command);
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("phashdb starts");
+        let mut pipe = child.stdin.take().expect("a pipe");
+        let bytes = std::mem::take(&mut self.stdin);
+        // A command that does not read its input closes the pipe: no failure of the test.
+        let writer = std::thread::spawn(move || _ = pipe.write_all(&bytes));
+        let output = child.wait_with_output().expect("phashdb ends");
+        writer.join().expect("written");
+        Done { line, output }
+    }
+}
+
+/// A command that has run.
+pub struct Done {
+    line: String,
+    output: Output,
+}
+
+impl Done {
+    /// Checks the exit status.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.output.status.code(), Some(code), "exit status\n{}", self.explain());
+        self
+    }
+
+    /// Checks that a text occurs in standard error.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        assert!(self.stderr().contains(text), "standard error lacks {text:?}\n{}", self.explain());
+        self
+    }
+
+    /// Checks that a text occurs in standard output.
+    #[track_caller]
+    pub fn prints(&self, text: &str) -> &Self {
+        assert!(self.stdout().contains(text), "standard output lacks {text:?}\n{}", self.explain());
+        self
+    }
+
+    /// Checks that standard error is empty.
+    #[track_caller]
+    pub fn is_silent(&self) -> &Self {
+        assert_eq!(self.stderr(), "", "standard error\n{}", self.explain());
+        self
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).expect("UTF-8 on standard output")
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.output.stderr.clone()).expect("UTF-8 on standard error")
+    }
+
+    /// Standard output as JSON Lines; each line must begin with its type.
+    #[track_caller]
+    pub fn records(&self) -> Vec<Value> {
+        self.stdout()
+            .lines()
+            .map(|line| {
+                assert!(line.starts_with("{\"type\":\""), "type is not first: {line}\n{}", self.explain());
+                serde_json::from_str(line)
+                    .unwrap_or_else(|error| panic!("{error}: {line}\n{}", self.explain()))
+            })
+            .collect()
+    }
+
+    /// The records of one type.
+    #[track_caller]
+    pub fn of_type(&self, kind: &str) -> Vec<Value> {
+        self.records().into_iter().filter(|record| record["type"] == kind).collect()
+    }
+
+    pub fn explain(&self) -> String {
+        let (out, err) =
+            (String::from_utf8_lossy(&self.output.stdout), String::from_utf8_lossy(&self.output.stderr));
+        format!("$ {}\n-- {}\n-- stdout\n{out}-- stderr\n{err}", self.line, self.output.status)
+    }
+}
+
+/// A small generator (SplitMix64): the same numbers everywhere.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in 0..1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Roughly normal: the sum of twelve uniform numbers less six.
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+}
+
+/// A tensor to be written.
+pub struct Tensor {
+    pub name: String,
+    pub dtype: &'static str,
+    pub shape: Vec<u64>,
+    pub bytes: Vec<u8>,
+}
+
+/// A safetensors file of these tensors.
+pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    let (mut end, mut data) = (0, Vec::new());
+    for tensor in tensors {
+        let begin = end;
+        end += tensor.bytes.len();
+        let entry = json!({"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [begin, end]});
+        header.insert(tensor.name.clone(), entry);
+        data.extend_from_slice(&tensor.bytes);
+    }
+    with_header(&Value::Object(header).to_string(), &data)
+}
+
+/// A safetensors file of this header and these data, whatever they say.
+pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend_from_slice(data);
+    bytes
+}
+
+/// F32 weights whose channels differ in energy, as those of trained networks do.
+pub fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
+    let mut scales = |count: u64| (0..count).map(|_| (0.6 * random.normal()).exp()).collect::<Vec<f64>>();
+    let (row_scales, column_scales) = (scales(rows), scales(columns));
+    let mut bytes = Vec::new();
+    for row in &row_scales {
+        for column in &column_scales {
+            #[expect(clippy::cast_possible_truncation, reason = "rounded to F32 on purpose")]
+            let value = (0.05 * row * column * random.normal()) as f32;
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    bytes
+}
+
+/// The tensors of a model with ample features for its size (about 200 kB).
+pub fn tensors(seed: u64) -> Vec<Tensor> {
+    let mut random = Random(seed);
+    let mut tensors = Vec::new();
+    for layer in 0..6 {
+        let (rows, columns) = if layer % 2 == 0 { (128, 64) } else { (64, 128) };
+        let bytes = weights(&mut random, rows, columns);
+        tensors.push(Tensor {
+            name: format!("layers.{layer}.weight"),
+            dtype: "F32",
+            shape: vec![rows, columns],
+            bytes,
+        });
+        let bytes = weights(&mut random, 1, rows);
+        tensors.push(Tensor { name: format!("layers.{layer}.bias"), dtype: "F32", shape: vec![rows], bytes });
+    }
+    tensors
+}
+
+/// A model with ample features.
+pub fn model_bytes(seed: u64) -> Vec<u8> {
+    safetensors(&tensors(seed))
+}
