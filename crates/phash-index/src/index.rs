@@ -160,23 +160,22 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         matches: &mut Vec<Match>,
         stats: &mut SearchStats,
     ) -> Result<bool, Damaged> {
-        let ids = segment.ids();
-        let count = ids.end - ids.start;
-        let costs = Costs::of::<W>(count);
+        let costs = costs_of(segment);
         let budget_ns = match self.strategy {
             Strategy::Scan => return Ok(false),
             Strategy::Index => f64::INFINITY,
-            Strategy::Auto => costs.scan(count),
+            Strategy::Auto => costs.scan(),
         };
+        let (probes, expected_ns) = costs.ball(segment.cut(), radius_bits);
+        let probes_ns = costs.set_up(segment.substrings()) + costs.probes(probes);
         // Half of the budget at most is risked before it is known how many candidates there are.
-        let probes_ns = Costs { candidate_ns: 0.0, ..costs }.ball(segment.cut(), count, radius_bits);
-        if costs.ball(segment.cut(), count, radius_bits) > budget_ns || probes_ns > budget_ns / 2.0 {
+        if expected_ns > budget_ns || probes_ns > budget_ns / 2.0 {
             return Ok(false);
         }
         let mut probe = Probe::new(segment, query)?;
         let found = probe.look_up_ball(radius_bits)?;
         add(stats, found);
-        if probes_ns + found.candidates as f64 * costs.candidate_ns > budget_ns {
+        if probes_ns + costs.candidates(found.buckets as f64, found.candidates as f64) > budget_ns {
             return Ok(false);
         }
         stats.verified += probe.report(self.codes, radius_bits, |id, distance_bits| {
@@ -197,31 +196,30 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         if self.segments.is_empty() {
             return Ok(true);
         }
-        let mut budget_ns = 0.0;
-        let mut searches = Vec::with_capacity(self.segments.len());
-        for segment in self.segments {
-            let ids = segment.ids();
-            let count = ids.end - ids.start;
-            let costs = Costs::of::<W>(count);
-            budget_ns += costs.scan(count);
-            searches.push((count, costs, segment.cut().collect::<Vec<_>>()));
-        }
+        let searches: Vec<_> = self
+            .segments
+            .iter()
+            .map(|segment| (costs_of(segment), segment.cut().collect::<Vec<_>>()))
+            .collect();
+        let mut budget_ns: f64 = searches.iter().map(|(costs, _)| costs.scan()).sum();
         match self.strategy {
             Strategy::Scan => return Ok(false),
             Strategy::Index => budget_ns = f64::INFINITY,
             Strategy::Auto => {}
         }
         let step_ns = |radius_bits: u32| -> f64 {
-            searches.iter().map(|(count, costs, cut)| costs.step(cut, *count, radius_bits)).sum()
+            searches.iter().map(|(costs, cut)| costs.step(cut, radius_bits)).sum()
         };
-        if step_ns(0) > budget_ns / 4.0 {
+        let tables = self.segments.iter().map(Segment::substrings);
+        let mut spent_ns: f64 =
+            searches.iter().zip(tables).map(|((costs, _), tables)| costs.set_up(tables)).sum();
+        if spent_ns > budget_ns / 4.0 {
             return Ok(false);
         }
         let mut probes = Vec::with_capacity(self.segments.len());
         for segment in self.segments {
             probes.push(Probe::new(segment, query)?);
         }
-        let mut spent_ns = 0.0;
         for radius_bits in 0..=Code::<W>::BITS {
             // Every code nearer than `radius_bits` has been offered.
             let worst = top.worst();
@@ -240,12 +238,11 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
                     }
                 }
             }
-            for (probe, (_, costs, _)) in probes.iter_mut().zip(&searches) {
+            for (probe, (costs, _)) in probes.iter_mut().zip(&searches) {
                 let found = probe.look_up_step(radius_bits)?;
                 add(stats, found);
-                spent_ns += costs.table_ns
-                    + found.probes as f64 * costs.probe_ns
-                    + found.candidates as f64 * costs.candidate_ns;
+                spent_ns += costs.probes(found.probes as f64)
+                    + costs.candidates(found.buckets as f64, found.candidates as f64);
                 if spent_ns > budget_ns {
                     return Ok(false);
                 }
@@ -259,6 +256,11 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         }
         Ok(true)
     }
+}
+
+fn costs_of<const W: usize, B: AsRef<[u8]>>(segment: &Segment<W, B>) -> Costs {
+    let ids = segment.ids();
+    Costs::of::<W>(ids.end - ids.start, segment.bytes().len())
 }
 
 fn add(stats: &mut SearchStats, found: Found) {

@@ -9,7 +9,7 @@ use std::ops::Range;
 use phash_code::{Code, Codes, Kernel};
 
 use crate::Segment;
-use crate::ball::{for_each_mask, shells, step};
+use crate::ball::{for_each_mask, shell_size, shells, step};
 use crate::dense::DenseBucket;
 use crate::segment::TableView;
 
@@ -37,7 +37,7 @@ pub(crate) struct Probe<'s, const W: usize> {
     done: Vec<u32>,
     tasks: Vec<Task>,
     /// Listed buckets found: places in the ids of their table, checked.
-    buckets: Vec<Range<u32>>,
+    buckets: Vec<(u32, u32)>,
     dense: Vec<&'s DenseBucket>,
     /// Ids relative to the segment's first, checked.
     candidates: Vec<u32>,
@@ -47,7 +47,19 @@ pub(crate) struct Probe<'s, const W: usize> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) probes: u64,
+    /// Buckets that are not empty.
+    pub(crate) buckets: u64,
     pub(crate) candidates: u64,
+}
+
+impl Found {
+    fn and(self, other: Self) -> Self {
+        Self {
+            probes: self.probes + other.probes,
+            buckets: self.buckets + other.buckets,
+            candidates: self.candidates + other.candidates,
+        }
+    }
 }
 
 impl<'s, const W: usize> Probe<'s, W> {
@@ -75,9 +87,7 @@ impl<'s, const W: usize> Probe<'s, W> {
         let tables = self.table_count();
         let mut found = Found::default();
         for table in 0..tables {
-            let part = self.look_up(table as usize, 0..shells(radius_bits, table, tables))?;
-            found =
-                Found { probes: found.probes + part.probes, candidates: found.candidates + part.candidates };
+            found = found.and(self.look_up(table as usize, 0..shells(radius_bits, table, tables))?);
         }
         Ok(found)
     }
@@ -105,36 +115,36 @@ impl<'s, const W: usize> Probe<'s, W> {
         let len_bits = table.substring.len_bits;
         let shells = shells.start..shells.end.min(len_bits + 1);
         let (first_bucket, first_dense) = (self.buckets.len(), self.dense.len());
-        let mut found = Found::default();
-        let mut sane = true;
-        let mut last = 0;
-        let buckets = &mut self.buckets;
+        let probes: u64 = shells.clone().map(|shell| u64::from(shell_size(len_bits, shell))).sum();
+        let mut candidates = 0;
+        // Every bucket is written down and the empty ones are written over: a branch on offsets that have yet to
+        // arrive from memory would be guessed wrong once in a few buckets, and each time stop the reads behind it.
+        let most = first_bucket + usize::try_from(probes).map_err(|_| Damaged)?;
+        self.buckets.resize(most, (0, 0));
+        let mut next = first_bucket;
+        let (mut backwards, mut last) = (false, 0);
+        let buckets = &mut self.buckets[..];
         for shell in shells.clone() {
             for_each_mask(len_bits, shell, |mask| {
                 let at = (value ^ mask) as usize;
-                let Some([start, end]) = table.offsets.get(at..at + 2) else {
-                    sane = false;
-                    return;
-                };
+                let Some([start, end]) = table.offsets.get(at..at + 2) else { return };
                 let (start, end) = (start.get(), end.get());
-                found.probes += 1;
+                buckets[next] = (start, end);
+                next += usize::from(start < end);
+                candidates += u64::from(end.saturating_sub(start));
+                backwards |= start > end;
                 last = last.max(end);
-                if start < end {
-                    found.candidates += u64::from(end - start);
-                    buckets.push(start..end);
-                } else {
-                    sane &= start == end;
-                }
             });
+        }
+        self.buckets.truncate(next);
+        if backwards || last as usize > table.ids.len() {
+            return Err(Damaged);
         }
         for bucket in table.dense {
             if shells.contains(&(bucket.value ^ value).count_ones()) {
-                found.candidates += bucket.ids.len();
+                candidates += bucket.ids.len();
                 self.dense.push(bucket);
             }
-        }
-        if !sane || last as usize > table.ids.len() {
-            return Err(Damaged);
         }
         self.tasks.push(Task {
             table: number,
@@ -142,7 +152,8 @@ impl<'s, const W: usize> Probe<'s, W> {
             buckets: first_bucket..self.buckets.len(),
             dense: first_dense..self.dense.len(),
         });
-        Ok(found)
+        let buckets = (self.buckets.len() - first_bucket + self.dense.len() - first_dense) as u64;
+        Ok(Found { probes, buckets, candidates })
     }
 
     /// Verifies the candidates of the buckets looked up last and calls `hit(id, distance_bits)` for each code that is
@@ -166,8 +177,8 @@ impl<'s, const W: usize> Probe<'s, W> {
             let table = &self.tables[task.table];
             self.candidates.clear();
             let mut sane = true;
-            for bucket in &self.buckets[task.buckets.clone()] {
-                let listed = table.ids.get(bucket.start as usize..bucket.end as usize).ok_or(Damaged)?;
+            for &(start, end) in &self.buckets[task.buckets.clone()] {
+                let listed = table.ids.get(start as usize..end as usize).ok_or(Damaged)?;
                 self.candidates.extend(listed.iter().map(|id| {
                     sane &= id.get() < all_ids;
                     id.get()
