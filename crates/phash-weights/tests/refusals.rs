@@ -168,6 +168,8 @@ fn messages_show_hostile_names_escaped_and_clipped() {
     let text = refusal(&file(&header(&[entry(&name, "U8", &[1], 0, 2)]), 2)).to_string();
     assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}[31m"), "{text}");
     assert!(text.len() < 600, "{text}");
+    let text = refusal(&file(&header(&[entry("\\u001b[31m", "U8", &[1], 0, 2)]), 2)).to_string();
+    assert!(!text.contains('\u{1b}') && text.contains("\\u{1b}[31m"), "{text}");
     let text = refusal(&file(&format!(r#"{{"a":"{}"}}"#, "y".repeat(100_000)), 0)).to_string();
     assert!(text.len() < 600, "{text}");
 }
@@ -186,6 +188,10 @@ fn other_formats_are_named_and_not_executed() {
         assert!(matches!(error, Error::ForeignFormat { .. }), "{error}");
         assert!(error.to_string().contains(word), "{error}");
     }
+    // The first eight bytes may pass for the length of a header: then it is the header that is no JSON.
+    let mut pickle = b"\x80\x02\0\0\0\0\0\0".to_vec();
+    pickle.resize(700, b'!');
+    assert!(matches!(refusal(&pickle), Error::ForeignFormat { .. }));
     let error = refusal(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2\nsize 12345\n");
     assert!(
         matches!(error, Error::GitLfsPointer { .. }) && error.to_string().contains("git lfs pull"),
