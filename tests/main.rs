@@ -1,6 +1,8 @@
 //! Whole-system tests: the built binary against real and hostile files. One binary; one module a claim about the product.
 //! Every test works in a directory of its own.
 
+#![expect(clippy::unwrap_used, reason = "all of this is test code: a panic is a failure with a place")]
+
 mod commands;
 mod formats;
 mod ground_truth;

@@ -12,36 +12,36 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The bundled models.
-pub const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/models");
+pub(crate) const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/models");
 
 /// A directory of one test, removed at its end.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: TempDir,
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().expect("a temporary directory") }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// `phashdb` with arguments, to be run in the sandbox.
-    pub fn phashdb<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Cli {
+    pub(crate) fn phashdb<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Cli {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phashdb"));
         command.args(args).current_dir(self.path()).env_remove("PHASHDB_DB").env_remove("NO_COLOR");
         Cli { command, stdin: Vec::new() }
     }
 
     /// Words of a command line, split at blanks.
-    pub fn run(&self, line: &str) -> Done {
+    pub(crate) fn run(&self, line: &str) -> Done {
         self.phashdb(line.split_whitespace()).run()
     }
 
     /// Writes a file, an hour old: a younger one is not trusted to be unchanged by its time alone.
-    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
         let mut file = fs::File::create(&path).expect("a file");
@@ -51,32 +51,24 @@ impl Sandbox {
     }
 
     /// Writes a model of some tensors; different seeds give unrelated models.
-    pub fn model(&self, name: &str, seed: u64) -> PathBuf {
+    pub(crate) fn model(&self, name: &str, seed: u64) -> PathBuf {
         self.file(name, &model_bytes(seed))
-    }
-
-    /// Links a bundled model into the sandbox.
-    pub fn bundled(&self, name: &str) -> PathBuf {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-        fs::copy(Path::new(MODELS).join(name), &path).expect("copied");
-        path
     }
 }
 
 /// A command about to be run.
-pub struct Cli {
-    pub command: Command,
+pub(crate) struct Cli {
+    pub(crate) command: Command,
     stdin: Vec<u8>,
 }
 
 impl Cli {
-    pub fn stdin(mut self, bytes: Vec<u8>) -> Self {
+    pub(crate) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = bytes;
         self
     }
 
-    pub fn run(mut self) -> Done {
+    pub(crate) fn run(mut self) -> Done {
         let line = format!("{:?}", self.command);
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("phashdb starts");
@@ -91,7 +83,7 @@ impl Cli {
 }
 
 /// A command that has run.
-pub struct Done {
+pub(crate) struct Done {
     line: String,
     output: Output,
 }
@@ -99,43 +91,43 @@ pub struct Done {
 impl Done {
     /// Checks the exit status.
     #[track_caller]
-    pub fn exits(&self, code: i32) -> &Self {
+    pub(crate) fn exits(&self, code: i32) -> &Self {
         assert_eq!(self.output.status.code(), Some(code), "exit status\n{}", self.explain());
         self
     }
 
     /// Checks that a text occurs in standard error.
     #[track_caller]
-    pub fn says(&self, text: &str) -> &Self {
+    pub(crate) fn says(&self, text: &str) -> &Self {
         assert!(self.stderr().contains(text), "standard error lacks {text:?}\n{}", self.explain());
         self
     }
 
     /// Checks that a text occurs in standard output.
     #[track_caller]
-    pub fn prints(&self, text: &str) -> &Self {
+    pub(crate) fn prints(&self, text: &str) -> &Self {
         assert!(self.stdout().contains(text), "standard output lacks {text:?}\n{}", self.explain());
         self
     }
 
     /// Checks that standard error is empty.
     #[track_caller]
-    pub fn is_silent(&self) -> &Self {
+    pub(crate) fn is_silent(&self) -> &Self {
         assert_eq!(self.stderr(), "", "standard error\n{}", self.explain());
         self
     }
 
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8(self.output.stdout.clone()).expect("UTF-8 on standard output")
     }
 
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8(self.output.stderr.clone()).expect("UTF-8 on standard error")
     }
 
     /// Standard output as JSON Lines; each line must begin with its type.
     #[track_caller]
-    pub fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         self.stdout()
             .lines()
             .map(|line| {
@@ -148,11 +140,11 @@ impl Done {
 
     /// The records of one type.
     #[track_caller]
-    pub fn of_type(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn of_type(&self, kind: &str) -> Vec<Value> {
         self.records().into_iter().filter(|record| record["type"] == kind).collect()
     }
 
-    pub fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
         let (out, err) =
             (String::from_utf8_lossy(&self.output.stdout), String::from_utf8_lossy(&self.output.stderr));
         format!("$ {}\n-- {}\n-- stdout\n{out}-- stderr\n{err}", self.line, self.output.status)
@@ -160,10 +152,10 @@ impl Done {
 }
 
 /// A small generator (SplitMix64): the same numbers everywhere.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -172,26 +164,26 @@ impl Random {
     }
 
     /// Uniform in 0..1.
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Roughly normal: the sum of twelve uniform numbers less six.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
     }
 }
 
 /// A tensor to be written.
-pub struct Tensor {
-    pub name: String,
-    pub dtype: &'static str,
-    pub shape: Vec<u64>,
-    pub bytes: Vec<u8>,
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    pub(crate) dtype: &'static str,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A safetensors file of these tensors.
-pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+pub(crate) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let (mut end, mut data) = (0, Vec::new());
     for tensor in tensors {
@@ -205,7 +197,7 @@ pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
 }
 
 /// A safetensors file of this header and these data, whatever they say.
-pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
     bytes.extend_from_slice(data);
@@ -213,7 +205,7 @@ pub fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// F32 weights whose channels differ in energy, as those of trained networks do.
-pub fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
+pub(crate) fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
     let mut scales = |count: u64| (0..count).map(|_| (0.6 * random.normal()).exp()).collect::<Vec<f64>>();
     let (row_scales, column_scales) = (scales(rows), scales(columns));
     let mut bytes = Vec::new();
@@ -228,7 +220,7 @@ pub fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
 }
 
 /// The tensors of a model with ample features for its size (about 200 kB).
-pub fn tensors(seed: u64) -> Vec<Tensor> {
+pub(crate) fn tensors(seed: u64) -> Vec<Tensor> {
     let mut random = Random(seed);
     let mut tensors = Vec::new();
     for layer in 0..6 {
@@ -247,6 +239,6 @@ pub fn tensors(seed: u64) -> Vec<Tensor> {
 }
 
 /// A model with ample features.
-pub fn model_bytes(seed: u64) -> Vec<u8> {
+pub(crate) fn model_bytes(seed: u64) -> Vec<u8> {
     safetensors(&tensors(seed))
 }

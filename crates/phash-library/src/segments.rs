@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(to_build(&[], 0), None);
         assert_eq!(to_build(&[], MIN_CODES - 1), None);
         assert_eq!(to_build(&[], MIN_CODES), Some(0..MIN_CODES));
-        assert_eq!(to_build(&[0..1_000_000], 1_000_000 + MIN_CODES - 1), None);
+        assert_eq!(to_build(std::slice::from_ref(&(0..1_000_000)), 1_000_000 + MIN_CODES - 1), None);
     }
 
     #[test]

@@ -43,7 +43,7 @@ mod tests {
         for count in 0..3 {
             let (mut printer, mut out) = (Array::default(), Vec::new());
             for id in 0..count {
-                printer.record(&Record::new("match").with("id", id as u32), &mut out).unwrap();
+                printer.record(&Record::new("match").with("id", id), &mut out).unwrap();
             }
             printer.finish(&mut out).unwrap();
             let read: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -193,7 +193,7 @@ mod tests {
         Record::new("match")
             .with("label", "a \"b\"\n, c")
             .with("id", 7u32)
-            .with("e_value", 3.25e-31)
+            .with("e_value", 0.25)
             .with("views", Value::object([("energy", Value::from(3u32)), ("blocks", Value::Null)]))
             .with("also", Value::list(["x", "y"]))
             .with("weak", false)
@@ -206,7 +206,7 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(
             read,
-            serde_json::json!({"type": "match", "label": "a \"b\"\n, c", "id": 7, "e_value": 3.25e-31,
+            serde_json::json!({"type": "match", "label": "a \"b\"\n, c", "id": 7, "e_value": 0.25,
                 "views": {"energy": 3, "blocks": null}, "also": ["x", "y"], "weak": false})
         );
     }
