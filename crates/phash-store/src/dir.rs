@@ -103,7 +103,8 @@ fn make_dir(dir: &Path) -> Result<()> {
 /// Refuses a directory with anything in it but what an interrupted creation leaves: in particular code files that
 /// hold codes but have lost their catalog.
 fn check_empty(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
-    let names = OsVfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    let mut names = OsVfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
+    names.extend(vfs.list(dir).map_err(|e| Error::io("list", dir, e))?);
     for name in names {
         let path = dir.join(&name);
         let ours = if name.ends_with(".codes") {

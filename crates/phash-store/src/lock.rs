@@ -11,7 +11,7 @@ pub(crate) const LOCK_FILE: &str = "writer.lock";
 
 /// The lock, held.
 #[derive(Debug)]
-pub(crate) struct WriterLock(#[expect(dead_code, reason = "held, not used")] File);
+pub(crate) struct WriterLock(File);
 
 impl WriterLock {
     /// Takes the lock at once or not at all.
@@ -29,5 +29,13 @@ impl WriterLock {
             Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
             Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, e)),
         }
+    }
+}
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that another thread is just starting has a copy of it until
+        // its exec, and would hold the lock that long. If unlocking fails, closing is what is left.
+        let _ = self.0.unlock();
     }
 }

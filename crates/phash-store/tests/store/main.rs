@@ -1,0 +1,13 @@
+//! Tests of the crate as its users see it, in one binary: rules of ingest, crashes, damage, snapshots, old formats.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
+
+mod common;
+mod crash;
+mod damage;
+mod fault_vfs;
+mod golden;
+mod model;
+mod processes;
+mod rules;
+mod segments;
+mod snapshot;
