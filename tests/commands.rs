@@ -81,7 +81,7 @@ fn scan_groups_copies_and_leaves_strangers_alone() {
         .run("scan x")
         .exits(0)
         .is_silent()
-        .prints("group 1: 2 copies")
+        .prints("group 1: 2 models of one origin")
         .prints("identical contents")
         .prints("1 model alone")
         .prints("3 models, 1 group of copies with 2 models, 1 alone");

@@ -5,6 +5,11 @@
 //! [`hash_file`], [`compare`](fn@compare) and [`group`] need no database. Nothing here prints or exits; what happens on
 //! the way is told to callbacks.
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 mod compare;
 mod error;
 mod groups;
@@ -25,6 +30,7 @@ pub use ingest::{Event, IngestSummary, ingest, schema};
 pub use library::Library;
 pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
+pub use segments::index;
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use walk::{Candidate, walk};
 
@@ -34,4 +40,4 @@ pub use phash_core::{
     CODE_BITS, Digest, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash, WEAK_FEATURES,
     parameters_fingerprint,
 };
-pub use phash_store::{Damage, Info, ModelRow, Reader, Source, VerifyReport};
+pub use phash_store::{Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};

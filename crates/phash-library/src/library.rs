@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use phash_core::{PerView, View};
-use phash_store::{CodeView, Error as StoreError, OpenOptions, Reader};
+use phash_store::{CodeView, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
 
 use crate::error::{Error, Result};
 use crate::ingest::schema;
@@ -67,6 +67,31 @@ impl Library {
     /// The ranges of ids that the view's index segments cover, in order.
     pub fn segments(&self, view: View) -> Vec<Range<u32>> {
         self.searches[view].indexed()
+    }
+
+    /// Checks everything: the store's checksums, and that each index segment finds exactly its codes. Goes on after damage.
+    /// `progress` is called with (bytes done, bytes in all) of the store's part. Time linear in the library's size.
+    ///
+    /// Works for databases of any hash parameters, which [`Library::open`] refuses.
+    ///
+    /// # Errors
+    /// [`crate::Error::Store`] if the database cannot even be opened; damage is in the report.
+    pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
+        let reader = Reader::open(dir, OpenOptions::default())?;
+        let mut report = reader.verify(progress)?;
+        if check_parameters(dir, &reader).is_ok() && report.damages.is_empty() {
+            for view in View::ALL {
+                let search = ViewSearch::stored(view, &reader)?;
+                report.damages.extend(search.damaged_segments().into_iter().map(|error| Damage {
+                    file: PathBuf::from("segments"),
+                    offset_bytes: 0,
+                    what: format!("index segment of view {view}"),
+                    expected: "a segment that finds its codes".to_owned(),
+                    got: error.to_string(),
+                }));
+            }
+        }
+        Ok(report)
     }
 
     pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<4>> {

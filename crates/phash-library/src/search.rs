@@ -13,6 +13,7 @@ use crate::segments::MIN_CODES;
 /// One view's codes, ready to be searched.
 #[derive(Debug)]
 pub(crate) struct ViewSearch<C> {
+    view: View,
     codes: C,
     segments: Vec<Segment<4, Bytes>>,
     voids: RoaringBitmap,
@@ -42,7 +43,7 @@ impl ViewSearch<CodeView<4>> {
         let name = view.name();
         let codes = reader.codes::<4>(name)?;
         let voids = reader.voids(name)?.clone();
-        let mut search = Self { codes, segments: Vec::new(), voids, unusable: Vec::new() };
+        let mut search = Self { view, codes, segments: Vec::new(), voids, unusable: Vec::new() };
         for (ids, bytes) in reader.segments(name)? {
             match Segment::open(Bytes::Stored(bytes)) {
                 Ok(segment) if segment.ids() == ids => search.segments.push(segment),
@@ -72,7 +73,7 @@ impl ViewSearch<Vec<Code256>> {
                 .and_then(|bytes| Segment::open(Bytes::Built(bytes)));
             segments.push(built.map_err(|source| Error::Index { view, source })?);
         }
-        Ok(Self { codes, segments, voids, unusable: Vec::new() })
+        Ok(Self { view, codes, segments, voids, unusable: Vec::new() })
     }
 }
 
@@ -95,6 +96,15 @@ impl<C: Codes<4>> ViewSearch<C> {
     /// The ranges of ids that segments cover, in order.
     pub(crate) fn indexed(&self) -> Vec<std::ops::Range<u32>> {
         self.segments.iter().map(Segment::ids).collect()
+    }
+
+    /// What is wrong with the segments, those that were left out among them. Reads all of them and all codes.
+    pub(crate) fn damaged_segments(self) -> Vec<Error> {
+        let view = self.view;
+        let wrong = self.segments.iter().filter_map(|segment| segment.verify_against(&self.codes).err());
+        let mut damaged: Vec<Error> = wrong.map(|source| Error::Index { view, source }).collect();
+        damaged.extend(self.unusable);
+        damaged
     }
 
     /// Why segments were left out.

@@ -4,32 +4,39 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes as _;
 use phash_core::View;
 use phash_store::{OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
-use crate::ingest::Event;
-use crate::pipeline::Hashing;
+use crate::ingest::{Event, schema};
 
 /// Codes that are not worth a segment: scanning them takes some hundred microseconds.
 pub(crate) const MIN_CODES: u32 = 65_536;
 
-/// Builds segments for the codes that have none, if they are many, and publishes them. All of the codes must be committed.
+/// Builds index segments for the codes of the database at `dir` that have none, if they are many (65,536), and publishes
+/// them. [`crate::ingest`] does so itself; this is for libraries that were filled through phash-store.
+///
+/// Time linear in the codes that are indexed; memory some bytes for each of them.
 ///
 /// # Errors
 /// [`Error::Store`] or [`Error::Index`]; the library is complete without the segments.
+pub fn index(dir: &Path, cancel: &AtomicBool, events: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+    build_segments(dir, &mut Writer::open(dir, &schema())?, cancel, events)
+}
+
+/// The same for a writer that is open; all of its codes must be committed.
 pub(crate) fn build_segments(
     dir: &Path,
     writer: &mut Writer,
-    hashing: &Hashing<'_>,
+    cancel: &AtomicBool,
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<()> {
     for view in View::ALL {
         let Some(ids) = to_build(&writer.segments(view.name())?, writer.model_count()) else { continue };
-        if hashing.cancel.load(Ordering::Relaxed) {
+        if cancel.load(Ordering::Relaxed) {
             return Ok(());
         }
         events(Event::Indexing { view, codes: ids.end - ids.start });

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::inputs::inputs;
 use crate::message;
-use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::table::{Column, DISTANCE, Grid, Style, Tone};
 use crate::output::{Record, Value, number};
 use crate::progress::Progress;
 
@@ -139,12 +139,12 @@ fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comp
     let mut grid = Grid::new(
         style,
         &[
-            ("distance (bits)", Align::Right),
-            ("energy", Align::Right),
-            ("blocks", Align::Right),
-            ("shape", Align::Left),
-            ("tensor in a", Align::Left),
-            ("tensor in b", Align::Left),
+            DISTANCE,
+            Column::right("energy").spare(),
+            Column::right("blocks").spare(),
+            Column::left("shape"),
+            Column::left("tensor in a"),
+            Column::left("tensor in b"),
         ],
     );
     for pair in &comparison.tensors {

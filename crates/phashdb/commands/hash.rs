@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::inputs::inputs;
 use crate::message;
-use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
@@ -138,12 +138,12 @@ fn draw_tensors(style: &Style, file: &HashedFile) -> String {
     let mut grid = Grid::new(
         style,
         &[
-            ("type", Align::Left),
-            ("shape", Align::Left),
-            ("features", Align::Right),
-            ("energy", Align::Left),
-            ("blocks", Align::Left),
-            ("tensor", Align::Left),
+            Column::left("type"),
+            Column::left("shape"),
+            Column::right("features"),
+            Column::left("energy"),
+            Column::left("blocks"),
+            Column::left("tensor"),
         ],
     );
     for (info, hash) in file.tensors.iter().zip(&file.hash.tensors) {

@@ -140,7 +140,7 @@ impl Tell<'_> {
         };
         self.done += 1;
         self.progress.message(format!("{} of {} files", number::count(self.done), number::count(self.files)));
-        if self.printing.is_ok() {
+        if self.output.wants_records() && self.printing.is_ok() {
             // A reader that went away does not stop the ingest.
             self.printing = self.progress.suspend(|| self.output.record(|| record));
         }

@@ -1,26 +1,28 @@
 //! `phashdb list`: the stored models in the order of their ids.
 
-use phash_library::{Library, ModelRow, View};
+use phash_library::{ModelRow, OpenOptions, Reader};
 
 use super::describe::hex;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::output::table::{Align, Grid, Tone};
+use crate::output::table::{Column, Grid, Tone};
 use crate::output::{Output, Record, Value, number};
 
 /// Models drawn in one table: a larger library comes in several, so that memory stays bounded.
 const PAGE: usize = 10_000;
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = Library::open(&high.db)?;
+    // Not as a searchable library: a list is good for databases of other hash parameters too.
+    let reader = Reader::open(&high.db, OpenOptions::default()).map_err(phash_library::Error::from)?;
+    let views: Vec<&str> = reader.schema().views.iter().map(|view| view.name.as_str()).collect();
     let mut output = high.output();
     let mut page = Vec::new();
     let mut any = false;
-    for row in library.reader().models() {
+    for row in reader.models() {
         let row = row.map_err(phash_library::Error::from)?;
         any = true;
-        output.record(|| record(&row))?;
+        output.record(|| record(&views, &row))?;
         page.push(row);
         if page.len() >= PAGE {
             draw(&mut output, &page)?;
@@ -34,7 +36,7 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::found(any))
 }
 
-fn record(row: &ModelRow) -> Record {
+fn record(views: &[&str], row: &ModelRow) -> Record {
     let first = row.sources.iter().find(|source| source.current).or(row.sources.last());
     let sources = row.sources.iter().map(|source| {
         Value::object([
@@ -52,7 +54,7 @@ fn record(row: &ModelRow) -> Record {
         .with("version", first.map(|source| source.version))
         .with("format", row.format.as_str())
         .with("weak", row.weak)
-        .with("features", Value::object(View::ALL.map(View::name).into_iter().zip(row.features.clone())))
+        .with("features", Value::object(views.iter().copied().zip(row.features.clone())))
         .with("tensors_used", row.tensors_used)
         .with("tensors_skipped", Value::object(row.tensors_skipped.clone()))
         .with("content_digest", hex(&row.content_digest))
@@ -65,12 +67,12 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
         let mut grid = Grid::new(
             style,
             &[
-                ("id", Align::Right),
-                ("version", Align::Right),
-                ("features", Align::Right),
-                ("tensors", Align::Right),
-                ("content digest", Align::Left),
-                ("label", Align::Left),
+                Column::right("id"),
+                Column::right("version"),
+                Column::right("features").spare(),
+                Column::right("tensors").spare(),
+                Column::left("content digest").spare(),
+                Column::left("label"),
             ],
         );
         for row in rows {

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::inputs::inputs;
 use crate::message;
-use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
@@ -180,11 +180,11 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
     let mut grid = Grid::new(
         style,
         &[
-            ("distance (bits)", Align::Right),
-            ("E-value", Align::Right),
-            ("view (others)", Align::Left),
-            ("id", Align::Right),
-            ("model", Align::Left),
+            DISTANCE,
+            E_VALUE,
+            Column::left("view (others)").spare(),
+            Column::right("id"),
+            Column::left("model"),
         ],
     );
     for hit in hits {

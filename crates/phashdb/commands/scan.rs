@@ -10,7 +10,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::message;
-use crate::output::table::{Align, Grid, Style, Tone};
+use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
 use crate::output::{Record, Value, number};
 use crate::progress::Progress;
 
@@ -153,15 +153,17 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
     for (number, group) in grouping.groups.iter().enumerate() {
         text += &style.paint(
             Tone::Head,
-            &format!("group {}: {} copies of one model\n", number + 1, group.members.len() + 1),
+            &format!("group {}: {} models of one origin\n", number + 1, group.members.len() + 1),
         );
         text += &draw_group(style, models, group);
         text.push('\n');
     }
     if !grouping.alone.is_empty() {
         let heading = number::counted(grouping.alone.len() as u64, "model alone", "models alone");
-        text +=
-            &style.paint(Tone::Head, &format!("{heading}: the nearest other one is no nearer than chance\n"));
+        text += &style.paint(
+            Tone::Head,
+            &format!("{heading}: the nearest other one is no nearer than chance explains\n"),
+        );
         text += &draw_alone(style, models, grouping);
         text.push('\n');
     }
@@ -175,11 +177,11 @@ fn draw_group(style: &Style, models: &[Fingerprint], group: &Group) -> String {
     let mut grid = Grid::new(
         style,
         &[
-            ("distance (bits)", Align::Right),
-            ("E-value", Align::Right),
-            ("view (others)", Align::Left),
-            ("relation", Align::Left),
-            ("model", Align::Left),
+            DISTANCE,
+            E_VALUE,
+            Column::left("view (others)").spare(),
+            Column::left("relation"),
+            Column::left("model"),
         ],
     );
     let blank = || (Tone::Plain, String::new());
@@ -229,15 +231,8 @@ fn relation(neighbour: &Neighbour, indirect: bool) -> (Tone, String) {
 }
 
 fn draw_alone(style: &Style, models: &[Fingerprint], grouping: &Grouping) -> String {
-    let mut grid = Grid::new(
-        style,
-        &[
-            ("distance (bits)", Align::Right),
-            ("E-value", Align::Right),
-            ("model", Align::Left),
-            ("nearest other", Align::Left),
-        ],
-    );
+    let mut grid =
+        Grid::new(style, &[DISTANCE, E_VALUE, Column::left("model"), Column::left("nearest other").spare()]);
     let blank = || (Tone::Plain, String::new());
     for (alone, nearest) in &grouping.alone {
         let closeness = nearest.as_ref().and_then(|nearest| nearest.closeness.as_ref());

@@ -13,14 +13,12 @@ use crate::progress::Progress;
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let library = Library::open(&high.db)?;
     let progress = Progress::new("verify");
-    let report = library.reader().verify(&mut |done, all| {
+    let report = Library::verify(&high.db, &mut |done, all| {
         progress.set_total(all);
         progress.set_position(done);
-    });
+    })?;
     drop(progress);
-    let report = report.map_err(phash_library::Error::from)?;
     let mut output = high.output();
     for damage in &report.damages {
         output.record(|| damage_record(damage))?;

@@ -77,6 +77,11 @@ impl Output {
         self.format == Format::Csv
     }
 
+    /// Whether records are printed at all.
+    pub(crate) fn wants_records(&self) -> bool {
+        self.printer.is_some()
+    }
+
     /// Prints a record, in the machine-readable formats.
     pub(crate) fn record(&mut self, record: impl FnOnce() -> Record) -> io::Result<()> {
         match &mut self.printer {

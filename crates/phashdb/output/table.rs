@@ -1,8 +1,6 @@
 //! Tables for people: aligned columns as wide as the terminal allows, colours where wanted. Draws text; prints nothing.
 
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, Width,
-};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
 
 /// How text is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -59,49 +57,66 @@ impl Style {
 
 /// On which side a column's cells end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+enum Align {
     Left,
     Right,
 }
 
-/// A table being filled.
+/// A column: its heading (a newline breaks it), the side on which its cells end, and whether a terminal that is too
+/// narrow may do without it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    head: &'static str,
+    align: Align,
+    spare: bool,
+}
+
+impl Column {
+    /// A column of numbers.
+    pub(crate) const fn right(head: &'static str) -> Self {
+        Self { head, align: Align::Right, spare: false }
+    }
+
+    /// A column of text.
+    pub(crate) const fn left(head: &'static str) -> Self {
+        Self { head, align: Align::Left, spare: false }
+    }
+
+    /// The same, left out where the terminal is too narrow.
+    pub(crate) const fn spare(self) -> Self {
+        Self { spare: true, ..self }
+    }
+}
+
+/// The distance of a match, in every table that has one.
+pub(crate) const DISTANCE: Column = Column::right("distance\n(bits)");
+/// The E-value of a match.
+pub(crate) const E_VALUE: Column = Column::right("E-value");
+
+/// A table being filled. Cells are never broken: where the terminal is too narrow, spare columns are left out, the last
+/// one first, and then lines run over, so that a path can still be copied whole.
 pub(crate) struct Grid {
     table: Table,
-    aligns: Vec<Align>,
-    color: bool,
+    columns: Vec<Column>,
+    style: Style,
 }
 
 impl Grid {
-    /// A table with these columns. Only the last column is wrapped when the terminal is narrow: numbers stay whole.
-    pub(crate) fn new(style: &Style, columns: &[(&str, Align)]) -> Self {
+    pub(crate) fn new(style: &Style, columns: &[Column]) -> Self {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        match style.width {
-            Some(width) => {
-                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            }
-            None => {
-                table.set_content_arrangement(ContentArrangement::Disabled);
-            }
-        }
+        table.set_content_arrangement(ContentArrangement::Disabled);
         if style.color {
             table.enforce_styling();
         } else {
             table.force_no_tty();
         }
-        let mut grid =
-            Self { table, aligns: columns.iter().map(|&(_, align)| align).collect(), color: style.color };
+        let mut grid = Self { table, columns: columns.to_vec(), style: *style };
         let heads: Vec<Cell> =
-            columns.iter().map(|&(head, align)| grid.cell(Tone::Head, head, align)).collect();
+            columns.iter().map(|column| grid.cell(Tone::Head, column.head, column.align)).collect();
         grid.table.set_header(heads);
-        let last = columns.len().saturating_sub(1);
         for (number, column) in grid.table.column_iter_mut().enumerate() {
             column.set_padding((if number == 0 { 2 } else { 0 }, 2));
-            if number < last {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            } else if style.width.is_some() {
-                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(24)));
-            }
         }
         grid
     }
@@ -110,8 +125,8 @@ impl Grid {
     pub(crate) fn row(&mut self, cells: &[(Tone, String)]) {
         let cells: Vec<Cell> = cells
             .iter()
-            .zip(&self.aligns)
-            .map(|((tone, text), &align)| self.cell(*tone, text, align))
+            .zip(&self.columns)
+            .map(|((tone, text), column)| self.cell(*tone, text, column.align))
             .collect();
         self.table.add_row(cells);
     }
@@ -121,7 +136,7 @@ impl Grid {
             Align::Left => CellAlignment::Left,
             Align::Right => CellAlignment::Right,
         });
-        if !self.color {
+        if !self.style.color {
             return cell;
         }
         match tone {
@@ -135,8 +150,31 @@ impl Grid {
         }
     }
 
+    /// Leaves spare columns out until the table fits.
+    fn narrow(&mut self) {
+        let Some(width) = self.style.width.map(usize::from) else { return };
+        for number in (0..self.columns.len()).rev() {
+            let lines = self.table.column_max_content_widths();
+            let hidden =
+                |column: usize| self.table.column(column).is_some_and(comfy_table::Column::is_hidden);
+            let natural: usize = (0..lines.len())
+                .filter(|&column| !hidden(column))
+                .map(|column| usize::from(lines[column]) + 2)
+                .sum();
+            if natural <= width {
+                return;
+            }
+            if self.columns[number].spare
+                && let Some(column) = self.table.column_mut(number)
+            {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
+    }
+
     /// The table as lines without trailing blanks.
-    pub(crate) fn draw(&self) -> String {
+    pub(crate) fn draw(mut self) -> String {
+        self.narrow();
         let mut out = String::new();
         for line in self.table.lines() {
             out.push_str(line.trim_end());
@@ -150,26 +188,31 @@ impl Grid {
 mod tests {
     use super::*;
 
-    const COLUMNS: [(&str, Align); 2] = [("distance (bits)", Align::Right), ("model", Align::Left)];
+    const COLUMNS: [Column; 3] = [DISTANCE, Column::left("view").spare(), Column::left("model")];
 
-    #[test]
-    fn without_a_terminal_nothing_is_wrapped_or_coloured() {
-        let mut grid = Grid::new(&Style { color: false, width: None }, &COLUMNS);
-        let long = "x".repeat(300);
-        grid.row(&[(Tone::Good, "12".to_owned()), (Tone::Plain, long.clone())]);
-        let text = grid.draw();
-        assert!(text.contains(&long));
-        assert!(!text.contains('\u{1b}'));
-        assert_eq!(text.lines().count(), 2);
+    fn draw(style: Style, name: &str) -> String {
+        let mut grid = Grid::new(&style, &COLUMNS);
+        let cells = [(Tone::Good, "12"), (Tone::Dim, "energy"), (Tone::Plain, name)];
+        grid.row(&cells.map(|(tone, text)| (tone, text.to_owned())));
+        grid.draw()
     }
 
     #[test]
-    fn a_narrow_terminal_wraps_the_last_column_and_keeps_numbers_whole() {
-        let mut grid = Grid::new(&Style { color: true, width: Some(50) }, &COLUMNS);
-        grid.row(&[(Tone::Number, "12".to_owned()), (Tone::Plain, "word/".repeat(30))]);
-        let text = grid.draw();
-        assert!(text.lines().next().unwrap().contains("distance (bits)"), "{text}");
-        assert!(text.contains('\u{1b}'));
-        assert!(text.lines().count() > 3, "{text}");
+    fn without_a_terminal_nothing_is_left_out_or_coloured() {
+        let long = "x".repeat(300);
+        let text = draw(Style { color: false, width: None }, &long);
+        assert!(text.contains(&long) && text.contains("energy"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+        // Two lines of heading and one row.
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_costs_spare_columns_and_never_breaks_a_name() {
+        let name = "folder/".repeat(6);
+        let wide = draw(Style { color: true, width: Some(80) }, &name);
+        assert!(wide.contains("energy") && wide.contains('\u{1b}'), "{wide}");
+        let narrow = draw(Style { color: true, width: Some(50) }, &name);
+        assert!(!narrow.contains("energy") && narrow.contains(&name) && narrow.contains("12"), "{narrow}");
     }
 }

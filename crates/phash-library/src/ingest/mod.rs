@@ -146,7 +146,7 @@ pub fn ingest(
     run.commit()?;
     run.summary.cancelled = hashing.cancel.load(std::sync::atomic::Ordering::Relaxed);
     if !run.summary.cancelled {
-        build_segments(dir, &mut run.writer, hashing, run.events)?;
+        build_segments(dir, &mut run.writer, hashing.cancel, run.events)?;
     }
     Ok(run.summary)
 }

@@ -1,0 +1,159 @@
+//! Searching a library that is large enough for index segments: the answers are those of comparing with every code, with
+//! the segments, without them, and with damaged ones.
+
+#![expect(clippy::unwrap_used, reason = "all of this is test code: a panic is a failure with a place")]
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use phash_library::{Code256, Event, Library, Mode, PerView, Query, View, ViewHash, index, schema};
+use phash_store::{NewModel, NewSource, Stamp, ViewCode, Writer};
+
+/// Enough for a segment.
+const MODELS: u32 = 66_000;
+const FEATURES: u32 = 10_000;
+
+/// SplitMix64.
+fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The codes of a model: every third one is near model 0, at as many bits as its id says; every fifth has a void view.
+fn codes(id: u32) -> PerView<ViewHash> {
+    let mut state = u64::from(if id.is_multiple_of(3) { 0 } else { id });
+    let code = |state: &mut u64, id: u32| {
+        let mut code = Code256::from_le_words([0; 4].map(|_: u64| random(state)));
+        if id.is_multiple_of(3) {
+            for bit in 0..(id / 3) % 120 {
+                code.set_bit((bit * 7 + id) % 256, !code.bit((bit * 7 + id) % 256));
+            }
+        }
+        code
+    };
+    let mut views = PerView::<ViewHash>::default();
+    for view in View::ALL {
+        let code = code(&mut state, id);
+        if view == View::Energy || !id.is_multiple_of(5) {
+            views[view] = ViewHash { code: Some(code), features: FEATURES };
+        }
+    }
+    views
+}
+
+fn fill(dir: &Path) {
+    let mut writer = Writer::open_or_create(dir, &schema()).unwrap();
+    for id in 0..MODELS {
+        let views = codes(id);
+        let codes = View::ALL.map(|view| ViewCode {
+            bytes: views[view].code.as_ref().map(Code256::as_bytes),
+            features: views[view].features,
+        });
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&id.to_le_bytes());
+        let label = format!("model {id}");
+        writer
+            .put(&NewModel {
+                source: NewSource {
+                    label: &label,
+                    path: &label,
+                    stamp: Stamp { len_bytes: 1, mtime_ns: 1 },
+                    file_digest: digest,
+                },
+                format: "generated",
+                content_digest: digest,
+                views: &codes,
+                weak: false,
+                tensors_used: 0,
+                tensors_skipped: &[],
+                tensors: &[],
+            })
+            .unwrap();
+    }
+    writer.commit().unwrap();
+}
+
+/// (distance, id) of all models with a code in a searched view, in order.
+fn oracle(query: &Query, views: &[View]) -> Vec<(u32, u32)> {
+    let mut all: Vec<(u32, u32)> = (0..MODELS)
+        .filter_map(|id| {
+            let stored = codes(id);
+            let distance = |&view: &View| Some(query.views[view].code?.distance(&stored[view].code?));
+            Some((views.iter().filter_map(distance).min()?, id))
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+fn check(library: &Library) {
+    for (id, views) in [(0, &View::ALL[..]), (1, &View::ALL), (30, &[View::Blocks]), (7, &[View::Energy])] {
+        let query = Query { name: String::new(), views: codes(id), content_digest: None, except: None };
+        let found = |mode: Mode| -> Vec<(u32, u32)> {
+            let hits = library.query(&query, mode, views);
+            match hits {
+                Ok(hits) => hits.iter().map(|hit| (hit.closeness.distance_bits, hit.id)).collect(),
+                // Model 30 is void in one view.
+                Err(error) => {
+                    assert!(query.views[views[0]].code.is_none(), "{error}");
+                    Vec::new()
+                }
+            }
+        };
+        let all = oracle(&query, views);
+        for radius in [0, 7, 20, 64] {
+            let expected: Vec<_> = all.iter().copied().filter(|(bits, _)| *bits <= radius).collect();
+            assert_eq!(found(Mode::Radius(radius)), expected, "model {id}, radius {radius}");
+        }
+        for k in [1, 10, 300] {
+            assert_eq!(found(Mode::TopK(k)), all[..k.min(all.len())], "model {id}, k {k}");
+        }
+        let matching = found(Mode::EValue(1e-3));
+        let limit = matching.iter().map(|(bits, _)| *bits).max().unwrap_or(0);
+        let expected: Vec<_> = all.iter().copied().filter(|(bits, _)| *bits <= limit).collect();
+        assert_eq!(matching, expected, "model {id}: E grows with the distance");
+    }
+}
+
+#[test]
+fn index_segments_change_no_answer_and_a_damaged_one_is_done_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("library.phash");
+    fill(&db);
+    let mut library = Library::open(&db).unwrap();
+    assert!(library.segments(View::Energy).is_empty());
+    check(&library);
+
+    let mut built = Vec::new();
+    index(&db, &AtomicBool::new(false), &mut |event| {
+        if let Event::Indexing { view, codes } = event {
+            built.push((view, codes));
+        }
+    })
+    .unwrap();
+    assert_eq!(built, [(View::Energy, MODELS), (View::Blocks, MODELS)]);
+    assert!(library.refresh().unwrap());
+    for view in View::ALL {
+        let covered = library.segments(view);
+        assert_eq!((covered.len(), covered[0].start, covered[0].end), (1, 0, MODELS));
+    }
+    check(&library);
+    assert_eq!(Library::verify(&db, &mut |_, _| {}).unwrap().damages, []);
+    // Nothing new, nothing to build.
+    index(&db, &AtomicBool::new(false), &mut |event| panic!("{event:?}")).unwrap();
+    drop(library);
+
+    for entry in std::fs::read_dir(db.join("segments")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    assert!(!Library::verify(&db, &mut |_, _| {}).unwrap().damages.is_empty());
+    let library = Library::open(&db).unwrap();
+    assert_eq!(library.unusable_segments().count(), 2);
+    check(&library);
+}
