@@ -227,16 +227,17 @@ fn agree_on_awkward_contents() {
 
 #[test]
 fn agree_at_the_ends_of_f64() {
-    // Squares, fourth powers, their sums and their reciprocals overflow or vanish one after the other.
+    // Squares, fourth powers, their sums and their reciprocals overflow or vanish one after the other. (Between -538
+    // and -528 the floor of the logarithms vanishes too, and the text does not say what follows.)
     for power in
-        [-1022, -540, -537, -530, -520, -511, -400, -300, -270, -255, 200, 255, 300, 507, 509, 511, 512, 1023]
+        [-1022, -540, -527, -520, -511, -400, -300, -270, -255, 200, 255, 300, 507, 509, 511, 512, 1023]
     {
         for shape in [&[48, 40][..], &[40, 48], &[3, 48, 5]] {
-            for zero_channels in [false, true] {
+            for zero_channels in [usize::MAX, 11, 5] {
                 let count: usize = shape.iter().product();
                 let bytes = (0..count).flat_map(|i| {
                     let word = word(3, i as u64);
-                    let dead = zero_channels && i / shape[shape.len() - 1] % 5 == 2;
+                    let dead = i / shape[shape.len() - 1] % zero_channels == 2;
                     if dead { vec![0; 8] } else { element(Dtype::F64, word >> 63 == 1, power, word) }
                 });
                 let tensor = Tensor::new("w", Dtype::F64, shape, bytes.collect());
@@ -285,24 +286,29 @@ fn agree_on_which_axes_and_tensors_count() {
 
 #[test]
 fn agree_on_both_sides_of_the_entries_that_take_fewer_rounds() {
-    for shape in [&[1024, 1024][..], &[1023, 1025], &[1025, 1023], &[1, 900, 1300], &[700, 1500]] {
+    for shape in
+        [&[1024, 1024][..], &[1023, 1025], &[1025, 1023], &[1, 900, 1300], &[2, 1030, 1090], &[60_000, 3, 6]]
+    {
         check(&format!("{shape:?}"), &Model::new(vec![golden(9, Dtype::F8E5M2, shape)]));
     }
 }
 
 #[test]
-fn agree_when_channels_differ_wildly() {
-    // Equilibration is far from settled after three or eight rounds here.
-    for (shape, dtype) in
-        [(&[1100, 1000][..], Dtype::F32), (&[96, 320], Dtype::F32), (&[320, 96], Dtype::F64)]
-    {
+fn agree_on_the_number_of_rounds() {
+    // A triangular matrix: equilibration is far from settled after three or eight rounds.
+    for (shape, dtype) in [
+        (&[1024, 1024][..], Dtype::F32),
+        (&[1100, 1000], Dtype::BF16),
+        (&[96, 320], Dtype::F32),
+        (&[320, 96], Dtype::F64),
+    ] {
         let bytes = (0..shape[0]).flat_map(|row| {
             (0..shape[1]).flat_map(move |column| {
                 let word = word(4, (row * shape[1] + column) as u64);
                 let power =
                     |at: usize, seed| i32::try_from(common::generate::word(seed, at as u64) % 9).unwrap();
-                let sparse = if word % 10 < 7 { -20 } else { 0 };
-                element(dtype, false, power(row, 5) + power(column, 6) + sparse, word >> 8)
+                let triangle = if row * shape[1] < column * shape[0] { -20 } else { 0 };
+                element(dtype, false, power(row, 5) + power(column, 6) + triangle, word >> 8)
             })
         });
         check(&format!("{shape:?}"), &Model::new(vec![Tensor::new("w", dtype, shape, bytes.collect())]));
