@@ -9,11 +9,11 @@ use phash_bench::codes::{Data, Kind, generate};
 use phash_bench::machine;
 use phash_bench::options::Options;
 use phash_bench::table::{Table, time};
-use phash_bench::timing::median_ns;
+use phash_bench::timing::per_query_ns;
 use phash_code::{Code, Kernel};
 use phash_index::{BuildParams, Index, Match, Matches, Plan, Segment, build_segment, scan};
 
-const PASSES: usize = 5;
+const PASSES: usize = 3;
 
 #[derive(Clone, Copy)]
 enum Task {
@@ -33,10 +33,10 @@ impl Task {
 fn main() {
     let options = Options::read();
     let n = options.size(1_000_000, 2_000);
-    let queries = if options.tiny { 8 } else { 200 };
+    let queries = if options.tiny { 8 } else { 300 };
     println!("machine: {}", machine::line());
     println!(
-        "kernel: {}; n = {n}; {queries} queries, half near a stored code; median of {PASSES} passes",
+        "kernel: {}; n = {n}; {queries} queries, half near a stored code; median of {PASSES} passes a query, cold L2",
         Kernel::detect()
     );
     let mut table = Table::new(&[
@@ -86,6 +86,7 @@ fn run<const W: usize>(kind: Kind, n: u32, queries: usize, tasks: &[Task], table
         segments[0].bytes().len() as f64 / f64::from(n.max(1)),
     );
     let index = Index::new(&data.codes, &segments).expect("the segment belongs to the codes");
+    let evict = vec![1u64; if n > 100_000 { 8 << 20 } else { 0 }];
     // The rival keeps 64-bit codes only.
     let rival = (W == 1).then(|| mih_rs::Index::new(words.clone()).expect("enough codes"));
 
@@ -113,28 +114,19 @@ fn run<const W: usize>(kind: Kind, n: u32, queries: usize, tasks: &[Task], table
             reads += found.stats.probes + 2 * found.stats.verified;
             by_plan[usize::from(found.stats.plan == Plan::Scan)] += 1;
         }
-        let per_query = |ns: f64| ns / data.queries.len() as f64;
-        let each = |search: &dyn Fn(&Code<W>) -> Matches| {
-            per_query(median_ns(PASSES, || {
-                data.queries.iter().for_each(|query| drop(black_box(search(query))))
-            }))
+        let time_each = |search: &dyn Fn(&Code<W>) -> Matches| {
+            per_query_ns(PASSES, &evict, &data.queries, |query| drop(black_box(search(query))))
         };
-        let (index_ns, scan_ns) = (each(&by_index), each(&by_scan));
+        let (index_ns, scan_ns) = (time_each(&by_index), time_each(&by_scan));
         let rival_ns = rival.as_ref().map(|rival| {
-            per_query(median_ns(PASSES, || match task {
-                Task::Within(radius_bits) => {
-                    let mut searcher = rival.range_searcher();
-                    for query in &data.queries {
-                        black_box(searcher.run(query.to_le_words()[0], radius_bits as usize));
-                    }
+            let (mut range, mut topk) = (rival.range_searcher(), rival.topk_searcher());
+            per_query_ns(PASSES, &evict, &data.queries, |query| {
+                let word = query.to_le_words()[0];
+                match task {
+                    Task::Within(radius_bits) => drop(black_box(range.run(word, radius_bits as usize))),
+                    Task::Nearest(k) => drop(black_box(topk.run(word, k))),
                 }
-                Task::Nearest(k) => {
-                    let mut searcher = rival.topk_searcher();
-                    for query in &data.queries {
-                        black_box(searcher.run(query.to_le_words()[0], k));
-                    }
-                }
-            }))
+            })
         });
         let ratio = |ns: f64| format!("{:.1}x", ns / index_ns);
         table.row([

@@ -60,7 +60,7 @@ pub fn generate<const W: usize>(kind: Kind, n: u32, queries: usize) -> Data<W> {
     let copies = random.choose(n as usize / 100, n);
     let mut sources = Vec::new();
     for &copy in &copies {
-        let source = random.below(u64::from(n)) as u32;
+        let source = random.below(n);
         codes[copy as usize] = flip(&codes[source as usize], &mut random);
         sources.push(source);
     }
@@ -69,10 +69,10 @@ pub fn generate<const W: usize>(kind: Kind, n: u32, queries: usize) -> Data<W> {
         .map(|i| match i % 4 {
             _ if n == 0 => model.draw(&mut random_fresh),
             0 if !sources.is_empty() => {
-                let source = sources[random.below(sources.len() as u64) as usize];
+                let source = sources[random.place(sources.len())];
                 flip(&codes[source as usize], &mut random)
             }
-            0 | 2 => flip(&codes[random.below(u64::from(n)) as usize], &mut random),
+            0 | 2 => flip(&codes[random.below(n) as usize], &mut random),
             _ => model.draw(&mut random_fresh),
         })
         .collect();
@@ -85,7 +85,7 @@ pub fn generate<const W: usize>(kind: Kind, n: u32, queries: usize) -> Data<W> {
 
 /// The code with 0 to `radius_max` different bits flipped.
 fn flip<const W: usize>(code: &Code<W>, random: &mut SplitMix) -> Code<W> {
-    let count = random.below(u64::from(radius_max::<W>()) + 1) as usize;
+    let count = random.below(radius_max::<W>() + 1) as usize;
     let mut near = *code;
     for bit in random.choose(count, Code::<W>::BITS) {
         near.set_bit(bit, !near.bit(bit));

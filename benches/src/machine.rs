@@ -52,7 +52,7 @@ pub fn random_read_ns(words: &[u64]) -> f64 {
         let mut random = SplitMix::new(1);
         let mut sum = 0;
         for _ in 0..READS {
-            sum ^= words[random.below(words.len() as u64) as usize];
+            sum ^= words[random.place(words.len())];
         }
         black_box(sum);
     });

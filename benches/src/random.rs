@@ -22,10 +22,17 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..end`; biased by less than `end / 2^64`.
+    /// A number in `0..end`; biased by less than `end / 2^32`.
     #[inline]
-    pub fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
+    pub fn below(&mut self, end: u32) -> u32 {
+        (((self.bits() >> 32) * u64::from(end)) >> 32) as u32
+    }
+
+    /// A place in a collection of `len` things.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below a usize")]
+    pub fn place(&mut self, len: usize) -> usize {
+        ((u128::from(self.bits()) * len as u128) >> 64) as usize
     }
 
     /// `count` different numbers in `0..end`, in random order.
@@ -33,7 +40,7 @@ impl SplitMix {
         let mut all: Vec<u32> = (0..end).collect();
         let count = count.min(all.len());
         for i in 0..count {
-            let j = i + self.below((all.len() - i) as u64) as usize;
+            let j = i + self.place(all.len() - i);
             all.swap(i, j);
         }
         all.truncate(count);
@@ -58,6 +65,7 @@ impl Normal {
                 let (area, density) = area_and_density(x);
                 x -= (area - p) / density;
             }
+            #[expect(clippy::cast_possible_truncation, reason = "the nearest f32 is meant")]
             upper.push(x as f32);
         }
         let lower = upper.iter().rev().map(|x| -x).collect::<Vec<_>>();
@@ -67,8 +75,8 @@ impl Normal {
     /// Four normal numbers.
     #[inline]
     pub fn four(&self, random: &mut SplitMix) -> [f32; 4] {
-        let bits = random.bits();
-        [0, 16, 32, 48].map(|shift| self.0[usize::from((bits >> shift) as u16)])
+        let [a, b, c, d, e, f, g, h] = random.bits().to_le_bytes();
+        [[a, b], [c, d], [e, f], [g, h]].map(|two| self.0[usize::from(u16::from_le_bytes(two))])
     }
 }
 
