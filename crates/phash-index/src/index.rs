@@ -6,7 +6,7 @@ use std::ops::Range;
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 
-use crate::plan::{Costs, Strategy};
+use crate::plan::{Costs, STEP_NS, Strategy};
 use crate::probe::{Damaged, Found, Probe};
 use crate::topk::TopK;
 use crate::{Error, Match, Matches, Plan, SearchStats, Segment, scan};
@@ -168,8 +168,8 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         };
         let (probes, expected_ns) = costs.ball(segment.cut(), radius_bits);
         let probes_ns = costs.set_up(segment.substrings()) + costs.probes(probes);
-        // Half of the budget at most is risked before it is known how many candidates there are.
-        if expected_ns > budget_ns || probes_ns > budget_ns / 2.0 {
+        // A quarter of the budget at most is risked before it is known how many candidates there are.
+        if expected_ns > budget_ns || probes_ns > budget_ns / 4.0 {
             return Ok(false);
         }
         let mut probe = Probe::new(segment, query)?;
@@ -213,7 +213,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let tables = self.segments.iter().map(Segment::substrings);
         let mut spent_ns: f64 =
             searches.iter().zip(tables).map(|((costs, _), tables)| costs.set_up(tables)).sum();
-        if spent_ns > budget_ns / 4.0 {
+        if spent_ns > budget_ns / 8.0 {
             return Ok(false);
         }
         let mut probes = Vec::with_capacity(self.segments.len());
@@ -226,9 +226,9 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             if worst.is_some_and(|worst| worst.distance_bits < radius_bits) {
                 return Ok(true);
             }
-            // Without k matches nobody knows how far they are: risk a quarter. With them the way left is known.
+            // Without k matches nobody knows how far they are: risk an eighth. With them the way left is known.
             let this_ns = step_ns(radius_bits);
-            if spent_ns + this_ns > budget_ns / 4.0 {
+            if spent_ns + this_ns > budget_ns / 8.0 {
                 let Some(worst) = worst else { return Ok(false) };
                 let mut rest_ns = 0.0;
                 for later in radius_bits..=worst.distance_bits {
@@ -241,7 +241,8 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             for (probe, (costs, _)) in probes.iter_mut().zip(&searches) {
                 let found = probe.look_up_step(radius_bits)?;
                 add(stats, found);
-                spent_ns += costs.probes(found.probes as f64)
+                spent_ns += STEP_NS
+                    + costs.probes(found.probes as f64)
                     + costs.candidates(found.buckets as f64, found.candidates as f64);
                 if spent_ns > budget_ns {
                     return Ok(false);

@@ -94,7 +94,7 @@ fn small_cuts(bits: u32) -> impl proptest::strategy::Strategy<Value = Option<u32
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(96))]
+    #![proptest_config(Config::with_cases(192))]
     #[test]
     fn any_index_answers_like_a_search_by_bits_64(
         seed in any::<u64>(), n in 0u32..120, m in small_cuts(64), radius_bits in 0u32..70, k in 0usize..130,
