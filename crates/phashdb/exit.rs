@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How a run ended. The order is that of gravity: [`ExitStatus::and`] keeps the graver.
+/// How a run ended, the graver the later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ExitStatus {
     /// Found something, or did what was asked.

@@ -2,7 +2,8 @@
 
 use phash_library::{Closeness, PerView, View, WEAK_FEATURES};
 
-use crate::output::{Value, number, table::Tone};
+use crate::output::table::{Column, Tone};
+use crate::output::{Value, number};
 
 /// One value for each view, by name.
 pub(super) fn per_view<T: Copy + Into<Value>>(values: &PerView<Option<T>>) -> Value {
@@ -14,14 +15,18 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The view of the best distance, and the other views' distances: `energy (blocks 73)`.
-pub(super) fn views(best: View, distances: &PerView<Option<u32>>) -> String {
+/// The columns of [`views`].
+pub(super) const VIEW: Column = Column::left("view");
+pub(super) const OTHER_VIEWS: Column = Column::left("others\n(bits)").spare();
+
+/// The best view, and the distances in the others: `energy`, `blocks 73`.
+pub(super) fn views(best: View, distances: &PerView<Option<u32>>) -> [(Tone, String); 2] {
     let others: Vec<String> = distances
         .iter()
         .filter(|&(view, _)| view != best)
         .filter_map(|(view, bits)| bits.map(|bits| format!("{view} {bits}")))
         .collect();
-    if others.is_empty() { best.to_string() } else { format!("{best} ({})", others.join(", ")) }
+    [(Tone::Plain, best.to_string()), (Tone::Dim, others.join(", "))]
 }
 
 /// The tone of an E-value: what it is worth.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use phash_library::{Code256, Hashing, Hit, Library, Mode, Query, View, hash_files};
 
-use super::describe::{closeness_cells, per_view, views, weak_remark};
+use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, per_view, views, weak_remark};
 use crate::args::{QueryArgs, ViewArg};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -177,16 +177,8 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
         }
         return text;
     }
-    let mut grid = Grid::new(
-        style,
-        &[
-            DISTANCE,
-            E_VALUE,
-            Column::left("view (others)").spare(),
-            Column::right("id"),
-            Column::left("model"),
-        ],
-    );
+    let mut grid =
+        Grid::new(style, &[DISTANCE, E_VALUE, VIEW, OTHER_VIEWS, Column::right("id"), Column::left("model")]);
     for hit in hits {
         let [distance, e_value] = closeness_cells(&hit.closeness);
         let mut notes = Vec::new();
@@ -194,16 +186,18 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
         notes.extend(hit.weak.then_some("weak"));
         notes.extend(hit.superseded.then_some("superseded"));
         let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
+        let [view, others] = views(hit.closeness.view, &hit.views);
         grid.row(&[
             distance,
             e_value,
-            (Tone::Dim, views(hit.closeness.view, &hit.views)),
+            view,
+            others,
             (Tone::Dim, hit.id.to_string()),
             (Tone::Plain, format!("{}{notes}", hit.label)),
         ]);
         let blank = || (Tone::Plain, String::new());
         for label in &hit.also {
-            grid.row(&[blank(), blank(), blank(), blank(), (Tone::Dim, format!("also {label}"))]);
+            grid.row(&[blank(), blank(), blank(), blank(), blank(), (Tone::Dim, format!("also {label}"))]);
         }
     }
     text += &grid.draw();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use phash_library::{Fingerprint, Group, Grouping, Hashing, Neighbour, Verdict, group, hash_files, walk};
 
-use super::describe::{closeness_cells, views, weak_remark};
+use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, views, weak_remark};
 use crate::args::ScanArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -176,13 +176,7 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
 fn draw_group(style: &Style, models: &[Fingerprint], group: &Group) -> String {
     let mut grid = Grid::new(
         style,
-        &[
-            DISTANCE,
-            E_VALUE,
-            Column::left("view (others)").spare(),
-            Column::left("relation"),
-            Column::left("model"),
-        ],
+        &[DISTANCE, E_VALUE, VIEW, OTHER_VIEWS, Column::left("relation"), Column::left("model")],
     );
     let blank = || (Tone::Plain, String::new());
     let name = |model: usize| {
@@ -193,6 +187,7 @@ fn draw_group(style: &Style, models: &[Fingerprint], group: &Group) -> String {
         (Tone::Dim, "0".to_owned()),
         blank(),
         blank(),
+        blank(),
         (Tone::Dim, "distances are to".to_owned()),
         name(group.representative),
     ]);
@@ -200,15 +195,23 @@ fn draw_group(style: &Style, models: &[Fingerprint], group: &Group) -> String {
     for member in &group.members {
         let neighbour = &member.model;
         let [distance, e_value] = neighbour.closeness.as_ref().map_or([blank(), blank()], closeness_cells);
-        let view = neighbour.closeness.map_or_else(String::new, |closeness| {
+        let [view, others] = neighbour.closeness.map_or([blank(), blank()], |closeness| {
             views(closeness.view, &models[neighbour.model].distances(representative))
         });
         let relation = relation(neighbour, member.through.is_some());
-        grid.row(&[distance, e_value, (Tone::Dim, view), relation, name(neighbour.model)]);
+        grid.row(&[distance, e_value, view, others, relation, name(neighbour.model)]);
         if let Some(through) = &member.through {
             let [distance, e_value] = through.closeness.as_ref().map_or([blank(), blank()], closeness_cells);
+            let view = through.closeness.map_or_else(String::new, |closeness| closeness.view.to_string());
             let to = format!("to {}", models[through.model].name);
-            grid.row(&[distance, e_value, blank(), (Tone::Dim, "joined by".to_owned()), (Tone::Dim, to)]);
+            grid.row(&[
+                distance,
+                e_value,
+                (Tone::Plain, view),
+                blank(),
+                (Tone::Dim, "joined by".to_owned()),
+                (Tone::Dim, to),
+            ]);
         }
     }
     grid.draw()
