@@ -227,3 +227,98 @@ fn place(meta: Meta, code_bits: u32, end: usize) -> Result<Layout, Error> {
         _ => damaged("the dense buckets do not end where the metadata begins", last_table),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A segment of ids 10..15 over 64 bits in three tables, and where its metadata would start.
+    fn sound() -> (Meta, usize) {
+        let tables: Vec<TableMeta> = [(0, 22), (22, 21), (43, 21)]
+            .map(|(first_bit, len_bits)| TableMeta {
+                first_bit,
+                len_bits,
+                listed_ids: if first_bit == 22 { 2 } else { 5 },
+                offsets_crc32: 0,
+                ids_crc32: 0,
+            })
+            .into();
+        let dense =
+            [(4, 1), (9, 2)].map(|(value, ids)| DenseMeta { table: 1, value, ids, len_bytes: 100 }).into();
+        let end = 16 + 4 * ((1 << 22) + (2 << 21) + 3) + 4 * 12 + 200;
+        (Meta { first_id: 10, end_id: 15, tables, dense, dense_crc32: 0 }, end)
+    }
+
+    /// What is said of the sound segment after `change`.
+    fn refused(change: impl FnOnce(&mut Meta)) -> &'static str {
+        let (mut meta, end) = sound();
+        change(&mut meta);
+        match place(meta, 64, end) {
+            Err(Error::Damaged { what, .. }) => what,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sound_layout_is_accepted_and_only_at_its_own_length() {
+        let (meta, end) = sound();
+        let layout = place(meta.clone(), 64, end).unwrap();
+        assert_eq!(layout.tables[0].offsets.start, 16);
+        assert_eq!((layout.dense.clone(), layout.dense.len()), (end - 200..end, 200));
+        assert!(place(meta.clone(), 64, end - 1).is_err() && place(meta.clone(), 64, end + 1).is_err());
+        assert!(place(meta.clone(), 64, 20).is_err() && place(meta, 128, end).is_err());
+    }
+
+    #[test]
+    fn each_contradiction_in_the_metadata_is_told() {
+        assert!(refused(|meta| meta.first_id = 16).contains("backwards"));
+        assert!(refused(|meta| meta.end_id = 16).contains("as many ids"));
+        assert!(refused(|meta| meta.tables[0].listed_ids = 6).contains("as many ids"));
+        assert!(refused(|meta| meta.dense[1].ids = 3).contains("as many ids"));
+        assert!(refused(|meta| meta.tables[1].first_bit = 23).contains("follow each other"));
+        assert!(refused(|meta| meta.tables[0].len_bits = 0).contains("follow each other"));
+        assert!(refused(|meta| meta.tables[0].len_bits = 27).contains("follow each other"));
+        assert!(refused(|meta| meta.tables[2].len_bits = 22).contains("longer than the code"));
+        assert!(refused(|meta| meta.tables[2].len_bits = 20).contains("shorter than the code"));
+        assert!(refused(|meta| meta.tables[0].len_bits = 26).contains("longer than the segment"));
+        assert!(refused(|meta| meta.dense[1].value = 4).contains("out of order"));
+        assert!(refused(|meta| meta.dense[1].value = 1 << 21).contains("out of order"));
+        assert!(refused(|meta| meta.dense[1].table = 3).contains("as many ids"));
+        assert!(
+            refused(|meta| meta.dense.push(DenseMeta { table: 3, value: 0, ids: 0, len_bytes: 0 }))
+                .contains("no table")
+        );
+        assert!(refused(|meta| meta.dense[0].len_bytes = 99).contains("do not end"));
+        assert!(refused(|meta| meta.dense[0].len_bytes = u32::MAX).contains("do not end"));
+    }
+
+    #[test]
+    fn metadata_with_good_checksums_but_no_sense_is_refused() {
+        let (mut meta, _) = sound();
+        meta.tables.clear();
+        meta.dense.clear();
+        let bytes = [&header(64)[..], &ending(&meta, 64, 16).unwrap()].concat();
+        assert!(matches!(
+            read(&bytes, 64),
+            Err(Error::Damaged { what: "the substrings are shorter than the code", .. })
+        ));
+        // Bytes that are no archive, under the right checksums.
+        let garbage = vec![0xa5u8; 64];
+        let mut footer = Footer {
+            meta_len_bytes: U64::new(64),
+            file_len_bytes: U64::new(16 + 64 + 32),
+            meta_crc32: U32::new(crc32fast::hash(&garbage)),
+            footer_crc32: U32::ZERO,
+            magic: FOOTER_MAGIC,
+        };
+        let forge = |footer: &mut Footer| {
+            footer.footer_crc32 = U32::new(footer_crc32(&header(64), footer));
+            read(&[&header(64)[..], &garbage, footer.as_bytes()].concat(), 64).unwrap_err()
+        };
+        assert!(matches!(forge(&mut footer), Error::Damaged { .. }));
+        for len_bytes in [65, u64::MAX] {
+            footer.meta_len_bytes = U64::new(len_bytes);
+            assert!(matches!(forge(&mut footer), Error::Length { .. }));
+        }
+    }
+}

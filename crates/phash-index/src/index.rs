@@ -82,7 +82,6 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             });
         };
         for segment in self.segments {
-            let so_far = matches.len();
             match self.probe_within(segment, query, radius_bits, &mut matches, &mut stats) {
                 Ok(true) => {
                     probed = true;
@@ -91,14 +90,13 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
                 Ok(false) => {}
                 Err(Damaged) => stats.damaged_segments += 1,
             }
-            matches.truncate(so_far);
             scan_ids(segment.ids(), &mut matches, &mut stats);
         }
         for ids in self.unindexed() {
             scan_ids(ids, &mut matches, &mut stats);
         }
         matches.sort_unstable();
-        // A sound segment reports no code twice; one damaged in a way that only `verify` can see might.
+        // A sound segment reports no code twice. A damaged one might, or report some before it was found out and scanned.
         matches.dedup();
         finish(matches, stats, probed)
     }

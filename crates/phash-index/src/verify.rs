@@ -114,3 +114,42 @@ fn for_each_listed(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cut::Substring;
+    use crate::dense::DenseBucket;
+    use zerocopy::little_endian::U32;
+
+    /// What is said of a table of two bits with these offsets and ids, for four codes. The checksums, which are looked at
+    /// first, tell accidents; this tells a writer that was wrong.
+    fn shape(offsets: [u32; 5], ids: &[u32], dense: &[DenseBucket]) -> Result<Vec<(u32, u32)>, String> {
+        let offsets = offsets.map(U32::new);
+        let ids: Vec<U32> = ids.iter().copied().map(U32::new).collect();
+        let substring = Substring { first_bit: 0, len_bits: 2 };
+        let table = TableView { substring, offsets: &offsets, ids: &ids, dense };
+        let mut seen = Vec::new();
+        for_each_listed(0, &table, 4, |value, id| {
+            seen.push((value, id));
+            Ok(())
+        })
+        .map_err(|error| error.to_string())?;
+        Ok(seen)
+    }
+
+    #[test]
+    fn each_way_a_table_can_be_malformed_is_told() {
+        assert_eq!(shape([0, 1, 1, 3, 4], &[2, 0, 3, 1], &[]), Ok(vec![(0, 2), (2, 0), (2, 3), (3, 1)]));
+        let refused = |offsets, ids: &[u32]| shape(offsets, ids, &[]).unwrap_err();
+        assert!(refused([1, 1, 1, 3, 4], &[2, 0, 3, 1]).contains("does not start"));
+        assert!(refused([0, 1, 1, 3, 3], &[2, 0, 3, 1]).contains("does not end"));
+        assert!(refused([0, 3, 1, 3, 4], &[0, 2, 3, 1]).contains("ends before it starts"));
+        assert!(refused([0, 9, 9, 9, 4], &[0, 2, 3, 1]).contains("beyond the ids"));
+        assert!(refused([0, 1, 1, 3, 4], &[2, 3, 0, 1]).contains("do not ascend"));
+        assert!(refused([0, 1, 1, 3, 4], &[2, 3, 3, 1]).contains("do not ascend"));
+        assert!(refused([0, 1, 1, 3, 4], &[2, 0, 4, 1]).contains("below the number"));
+        let dense = [DenseBucket { table: 0, value: 2, ids: [1].into_iter().collect() }];
+        assert!(shape([0, 1, 1, 3, 4], &[2, 0, 3, 1], &dense).unwrap_err().contains("listed as well"));
+    }
+}
