@@ -60,8 +60,8 @@ enum Content {
     Constant,
     /// All zero bits.
     Zero,
-    /// The smallest magnitudes: zero and subnormals.
-    Subnormal,
+    /// The smallest magnitudes: zero, subnormals and the first normal numbers, which show the subnormals' scale.
+    Lowest,
     /// The index tuple's sum, modulo the number, decides the value: channels and blocks have the same energy but for the
     /// order of additions, so that the features are made of rounding errors alone.
     Latin(usize),
@@ -114,7 +114,7 @@ fn tensor(seed: u64, dtype: Dtype, shape: &[usize], content: Content) -> Tensor 
             Content::Wild => bits_of(dtype, word & !(1 << (width_bits - 3))),
             Content::Constant => element(dtype, seed % 2 == 1, -3, 0),
             Content::Zero => bits_of(dtype, 0),
-            Content::Subnormal => bits_of(dtype, word & ((1 << mantissa_bits) - 1)),
+            Content::Lowest => bits_of(dtype, word & ((2 << mantissa_bits) - 1)),
             Content::Latin(modulus) => {
                 let key = index(i).iter().sum::<usize>() % modulus;
                 element(dtype, word >> 63 == 1, -3, common::generate::word(seed, key as u64))
@@ -209,7 +209,7 @@ fn agree_on_awkward_contents() {
         Content::Wild,
         Content::Constant,
         Content::Zero,
-        Content::Subnormal,
+        Content::Lowest,
         Content::ZeroChannels(0),
         Content::ZeroChannels(1),
         Content::OneNan,
@@ -322,7 +322,7 @@ fn any_content() -> impl Strategy<Value = Content> {
         2 => Just(Content::Wild),
         1 => Just(Content::Constant),
         1 => Just(Content::Zero),
-        1 => Just(Content::Subnormal),
+        1 => Just(Content::Lowest),
         3 => prop::sample::select(vec![3, 4, 5, 8, 16, 64]).prop_map(Content::Latin),
         2 => (0..4_usize).prop_map(Content::ZeroChannels),
         1 => Just(Content::OneNan),
