@@ -170,7 +170,19 @@ impl Error {
 
     /// A SQLite error with its place; a full disk becomes [`Error::DiskFull`], a damaged catalog [`Error::Corrupted`].
     pub(crate) fn catalog(op: &'static str, path: &Path, source: rusqlite::Error) -> Self {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        };
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        if matches!(
+            source,
+            FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..)
+        ) {
+            return Self::corrupted(path, 0, op, "a value of the column's kind", source);
+        }
         match source.sqlite_error_code() {
             Some(DiskFull) => Self::DiskFull { op, path: path.to_owned() },
             Some(DatabaseCorrupt) => Self::corrupted(path, 0, op, "a sound SQLite file", source),

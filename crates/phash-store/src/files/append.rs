@@ -133,10 +133,9 @@ impl Appender {
     }
 
     /// Puts the checksum of the block being filled into a slot: the first one of a new block, the spare one of the
-    /// last committed block.
+    /// last committed block. Once for a block and commit: a write or the next block follows.
     fn seal(&mut self, generation: u64) {
         self.hasher.update(&self.gathered[self.unhashed_from..]);
-        self.unhashed_from = self.gathered.len();
         let last = self.count - 1;
         let slot = Slot {
             block: last / CODES_PER_BLOCK,

@@ -241,3 +241,91 @@ fn get_u32(bytes: &[u8], at: usize) -> u32 {
     field.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(field)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> FileHeader {
+        FileHeader {
+            kind: Kind::Tensor,
+            words: 4,
+            view: "energy".to_owned(),
+            parameters: [3; 32],
+            database_id: [9; 16],
+        }
+    }
+
+    /// The header with one byte changed and the checksum made to fit again.
+    fn forged(at: usize, value: u8) -> [u8; HEADER_BYTES] {
+        let mut bytes = header().encode();
+        bytes[at] = value;
+        let crc = crc32fast::hash(&bytes[..HEADER_CRC_AT]);
+        put_u32(&mut bytes, HEADER_CRC_AT, crc);
+        bytes
+    }
+
+    #[test]
+    fn each_field_of_the_header_is_checked_even_if_its_checksum_fits() {
+        let path = Path::new("x");
+        header().check(&header().encode(), path).unwrap();
+        assert!(matches!(header().check(&forged(8, 2), path), Err(Error::UnknownVersion { found: 2, .. })));
+        for at in [0, 7, 12, 16, 20, 24, 39, 40, 71, 72, 76, 107, 108, 4091] {
+            match header().check(&forged(at, 0xee), path) {
+                Err(Error::Corrupted { offset_bytes, .. }) => {
+                    assert_eq!(offset_bytes, if at < 8 { 0 } else { at as u64 })
+                }
+                other => panic!("byte {at}: {other:?}"),
+            }
+        }
+        let mut bytes = header().encode();
+        bytes[4095] ^= 1;
+        let result = header().check(&bytes, path);
+        assert!(matches!(result, Err(Error::Corrupted { offset_bytes: 4092, .. })));
+    }
+
+    #[test]
+    fn each_field_of_a_slot_is_checked() {
+        let slot = Slot { block: 7, count: 5, generation: 1 << 40, codes_crc: 0xdead_beef };
+        let decode = |bytes: &[u8; SLOT_BYTES], block| SlotState::decode(bytes, block, 11);
+        assert_eq!(decode(&slot.encode(11), 7), SlotState::Valid(slot));
+        assert_eq!(decode(&[0; SLOT_BYTES], 7), SlotState::Empty);
+        assert_eq!(decode(&slot.encode(11), 8), SlotState::Invalid, "another block");
+        assert_eq!(decode(&slot.encode(12), 7), SlotState::Invalid, "another file");
+        for count in [0, CODES_PER_BLOCK + 1] {
+            assert_eq!(decode(&Slot { count, ..slot }.encode(11), 7), SlotState::Invalid, "{count} codes");
+        }
+        let full = Slot { count: CODES_PER_BLOCK, ..slot };
+        assert_eq!(decode(&full.encode(11), 7), SlotState::Valid(full));
+        for at in 0..SLOT_BYTES {
+            let mut bytes = slot.encode(11);
+            bytes[at] ^= 0x20;
+            assert_eq!(decode(&bytes, 7), SlotState::Invalid, "byte {at}");
+        }
+        // Reserved bytes must be zero even if the checksum fits.
+        let mut bytes = slot.encode(11);
+        bytes[20] = 1;
+        let crc = Slot::crc(&bytes, 11);
+        put_u32(&mut bytes, 28, crc);
+        assert_eq!(decode(&bytes, 7), SlotState::Invalid);
+    }
+
+    #[test]
+    fn addresses_are_those_of_the_format_document() {
+        let narrow = Geometry::new(1);
+        assert_eq!((narrow.len_bytes(0), narrow.len_bytes(1), narrow.len_bytes(2048)), (4096, 4168, 20_544));
+        assert_eq!((narrow.block_at(1), narrow.len_bytes(2049)), (20_544, 20_616));
+        let wide = Geometry::new(8);
+        assert_eq!(
+            (wide.code_at(2047), wide.code_at(2048)),
+            (4096 + 64 + 2047 * 64, 4096 + 2 * 64 + 2048 * 64)
+        );
+        // The last code of the largest file: 2^32 - 2.
+        assert_eq!(wide.len_bytes(u32::MAX), 4096 + (1 << 21) * (64 + 2048 * 64) - 64);
+        assert_eq!((codes_in_block(0, 0), codes_in_block(2048, 0), codes_in_block(2049, 1)), (0, 2048, 1));
+        assert_eq!(
+            (blocks(0), blocks(1), blocks(2048), blocks(2049), blocks(u32::MAX)),
+            (0, 1, 1, 2, 1 << 21)
+        );
+    }
+}

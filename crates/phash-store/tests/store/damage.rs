@@ -123,23 +123,43 @@ fn a_longer_code_file_is_cut_back_by_the_writer_and_left_alone_by_readers() {
 
 #[test]
 fn a_catalog_older_than_the_code_files_is_an_error_not_a_smaller_database() {
-    let temporary = temp_dir();
-    let (dir, old) = (temporary.path().join("db"), temporary.path().join("old"));
-    database(&dir, &[3]);
-    copy_dir(&dir, &old);
-    let mut writer = Writer::open(&dir, &schema()).unwrap();
-    for count in [5, 7] {
-        let from = u64::from(writer.model_count());
-        put_range(&mut writer, from..count).unwrap();
-        writer.commit().unwrap();
+    // Later commits into the same block, which took its slots, and into a block of their own.
+    for counts in [[3, 5, 7], [2048, 2050, 2060]] {
+        let temporary = temp_dir();
+        let (dir, old) = (temporary.path().join("db"), temporary.path().join("old"));
+        database(&dir, &counts[..1]);
+        copy_dir(&dir, &old);
+        let mut writer = Writer::open(&dir, &schema()).unwrap();
+        for &count in &counts[1..] {
+            let from = u64::from(writer.model_count());
+            put_range(&mut writer, from..count).unwrap();
+            writer.commit().unwrap();
+        }
+        drop(writer);
+        fs::copy(old.join("catalog.sqlite"), dir.join("catalog.sqlite")).unwrap();
+        let len = fs::metadata(dir.join("energy.codes")).unwrap().len();
+        let error = Writer::open(&dir, &schema()).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        assert_eq!(fs::metadata(dir.join("energy.codes")).unwrap().len(), len, "codes were cut off");
     }
-    drop(writer);
-    fs::copy(old.join("catalog.sqlite"), dir.join("catalog.sqlite")).unwrap();
-    let len = fs::metadata(dir.join("energy.codes")).unwrap().len();
-    let error = Writer::open(&dir, &schema()).unwrap_err();
-    assert!(error.is_damage(), "{error}");
-    assert_eq!(fs::metadata(dir.join("energy.codes")).unwrap().len(), len, "codes were cut off");
-    assert!(!verify(&dir, MMAP).unwrap().is_sound());
+}
+
+#[test]
+fn what_an_interrupted_commit_left_in_the_spare_slot_is_cleared_by_the_next_writer() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    database(&dir, &[2, 5]);
+    let file = dir.join("energy.codes");
+    // The second commit wrote the second slot, so the first is the spare one; a torn slot is neither empty nor valid.
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[4096 + 16..4096 + 32].fill(0x5a);
+    fs::write(&file, &bytes).unwrap();
+    check_range(&Reader::open(&dir, NO_MMAP).unwrap(), 5);
+    assert!(is_found(&dir, &file), "a torn slot at rest is reported");
+    drop(Writer::open(&dir, &schema()).unwrap());
+    bytes[4096..4096 + 32].fill(0);
+    assert_eq!(fs::read(&file).unwrap(), bytes, "only the spare slot is cleared");
+    assert!(verify(&dir, MMAP).unwrap().is_sound());
 }
 
 #[test]

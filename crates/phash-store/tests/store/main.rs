@@ -5,6 +5,7 @@ mod common;
 mod crash;
 mod damage;
 mod fault_vfs;
+mod format;
 mod golden;
 mod model;
 mod processes;
