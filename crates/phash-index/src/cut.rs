@@ -22,7 +22,7 @@ impl Substring {
 }
 
 /// Cuts a code of `bits` bits in `substrings` parts, or in parts of about log2(`codes`) bits: then a bucket of
-/// uniform codes holds about one id, which balances probes against candidates (Norouzi et al., section 4).
+/// uniform codes holds about one id, which balances probes against candidates (Norouzi et al., TPAMI 2014).
 pub(crate) fn cut(bits: u32, substrings: Option<u32>, codes: u32) -> Result<Vec<Substring>, Error> {
     let (min, max) = (bits.div_ceil(MAX_LEN_BITS), bits);
     let m = substrings.unwrap_or_else(|| {
