@@ -17,7 +17,7 @@ fn version_names_program_and_hash_parameters() {
 #[test]
 fn help_of_each_command_states_the_exit_status() {
     let sandbox = Sandbox::new();
-    for command in ["scan", "ingest", "query", "hash", "compare"] {
+    for command in ["scan", "ingest", "query", "hash", "compare", "info", "list", "verify"] {
         for help in ["-h", "--help"] {
             sandbox.run(&format!("{command} {help}")).exits(0).prints("Exit status:").is_silent();
         }

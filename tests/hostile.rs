@@ -184,7 +184,9 @@ fn as_nobody(sandbox: &Sandbox) -> crate::support::Done {
         std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     let binary = sandbox.path().join("phashdb");
-    fs::copy(env!("CARGO_BIN_EXE_phashdb"), &binary).unwrap();
+    // By another process: were it open for writing here while another test forks, it could not be executed.
+    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_phashdb")).arg(binary).status();
+    assert!(copied.expect("cp runs").success());
     let mut cli = sandbox.phashdb([""; 0]);
     cli.command = std::process::Command::new(Path::new("./phashdb"));
     cli.command.args(["ingest", "--json", "m"]).current_dir(sandbox.path()).uid(NOBODY).gid(NOBODY);

@@ -98,10 +98,13 @@ pub(crate) enum Command {
     /// Say how two weights files are related, tensor by tensor
     Compare(CompareArgs),
     /// Describe the library: counts, sizes, parameters
+    #[command(after_help = EXIT_STATUS)]
     Info,
     /// List the models of the library in the order of their ids
+    #[command(after_help = EXIT_STATUS)]
     List,
     /// Check every checksum of the library
+    #[command(after_help = EXIT_STATUS)]
     Verify,
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
