@@ -2,6 +2,8 @@
 //! in memory each entry lies. Decided by the shape alone. What must hold: every element belongs to exactly one entry, and
 //! a transposed copy gives the same matrix (ties between axes of equal length apart).
 
+use std::cmp::Reverse;
+
 use crate::model::SkipReason;
 use crate::source::TensorInfo;
 
@@ -26,7 +28,7 @@ pub(crate) struct Cut {
     /// Whether the outer dimension is the rows.
     pub(crate) outer_is_rows: bool,
     /// Whether the columns are one axis of the tensor, at least [`MIN_AXIS`] long; if not, they are all the axes
-    /// but the rows, flattened.
+    /// but the rows, flattened, the longest first.
     pub(crate) dense: bool,
 }
 
@@ -55,39 +57,31 @@ impl Cut {
         let rows = first_longest(axes, None);
         let columns = first_longest(axes, Some(rows));
         let dense = axes[columns] >= MIN_AXIS;
-        let others = |skip: &[usize]| {
-            let rest: Vec<usize> = (0..axes.len()).filter(|axis| !skip.contains(axis)).collect();
-            offsets(&rest, axes, &strides)
-        };
+        let others = |skip: &[usize]| (0..axes.len()).filter(|axis| !skip.contains(axis)).collect::<Vec<_>>();
         if dense {
             let (outer, inner) = (rows.min(columns), rows.max(columns));
-            Cut {
+            return Cut {
                 outer: offsets(&[outer], axes, &strides),
                 inner_len: axes[inner],
                 inner_stride: strides[inner],
-                kernel: others(&[outer, inner]),
+                kernel: offsets(&others(&[outer, inner]), axes, &strides),
                 outer_is_rows: outer == rows,
                 dense,
-            }
-        } else if rows == 0 {
-            let inner_len = strides[0];
-            Cut {
-                outer: offsets(&[0], axes, &strides),
-                inner_len,
-                inner_stride: 1,
-                kernel: vec![0],
-                outer_is_rows: true,
-                dense,
-            }
-        } else {
-            Cut {
-                outer: others(&[rows]),
-                inner_len: axes[rows],
-                inner_stride: strides[rows],
-                kernel: vec![0],
-                outer_is_rows: false,
-                dense,
-            }
+            };
+        }
+        // The columns of a thin matrix: exporters store these axes in different orders, so their lengths order them.
+        let stored = others(&[rows]);
+        let mut by_length = stored.clone();
+        by_length.sort_by_key(|&axis| Reverse(axes[axis]));
+        let columns = offsets(&by_length, axes, &strides);
+        let rows_are_outer = rows == 0 && by_length == stored;
+        Cut {
+            inner_len: if rows_are_outer { columns.len() } else { axes[rows] },
+            inner_stride: if rows_are_outer { 1 } else { strides[rows] },
+            outer: if rows_are_outer { offsets(&[rows], axes, &strides) } else { columns },
+            kernel: vec![0],
+            outer_is_rows: rows_are_outer,
+            dense,
         }
     }
 
@@ -196,6 +190,33 @@ mod tests {
                 "{shape:?}"
             );
         }
+    }
+
+    #[test]
+    fn columns_of_a_thin_matrix_do_not_depend_on_the_storage_order() {
+        // Offsets of the entries (row 1, column 0..) in terms of the index along each axis of the first shape.
+        let columns = |shape: &[u64], axis_of: [usize; 4]| {
+            let cut = cut(shape);
+            let entry = |column: usize| match cut.outer_is_rows {
+                true => cut.outer[1] + column * cut.inner_stride,
+                false => cut.outer[column] + cut.inner_stride,
+            };
+            let (_, columns) = cut.rows_and_columns();
+            let index = |mut at: usize| {
+                let mut index = [0; 4];
+                for axis in (0..4).rev() {
+                    let len = usize::try_from(shape[axis]).expect("small");
+                    index[axis_of[axis]] = at % len;
+                    at /= len;
+                }
+                index
+            };
+            (0..columns).map(|column| index(entry(column))).collect::<Vec<_>>()
+        };
+        let stored = columns(&[64, 3, 7, 5], [0, 1, 2, 3]);
+        assert_eq!(stored[..2], [[1, 0, 0, 0], [1, 1, 0, 0]]);
+        assert_eq!(columns(&[7, 5, 3, 64], [2, 3, 1, 0]), stored);
+        assert_eq!(columns(&[7, 64, 3, 5], [2, 0, 1, 3]), stored);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::view::View;
 
 /// How many features stand for one effective bit in a model with few of them.
 pub(crate) const FEATURES_PER_BIT: u32 = 8;
+/// The effective bits of models with still fewer features, as long as each feature can stand for one.
+const LEAST_BITS: u32 = 24;
 
 impl View {
     /// The effective number of bits of this view's codes when features are ample: the number of fair coins whose tosses
@@ -19,9 +21,9 @@ impl View {
 }
 
 /// The effective number of bits of a distance in `view` between models of which the smaller has `features` features:
-/// one for every 8 features, at most [`View::effective_bits`].
+/// one for every 8 features, but at least 24 (or one for each feature) and at most [`View::effective_bits`].
 pub fn effective_bits(view: View, features: u32) -> u32 {
-    (features / FEATURES_PER_BIT).min(view.effective_bits())
+    (features / FEATURES_PER_BIT).max(features.min(LEAST_BITS)).min(view.effective_bits())
 }
 
 /// The probability that the codes of two unrelated models differ in at most `distance_bits` bits.
@@ -102,7 +104,8 @@ mod tests {
                 }
             }
             assert!(p_value(view, 400, 40) > p_value(view, 800, 40));
-            assert_eq!(p_value(view, 7, 0), 1.0, "no effective bits say nothing");
+            assert_eq!(p_value(view, 30, 40), p_value(view, 190, 40));
+            assert_eq!(p_value(view, 0, 0), 1.0, "no features say nothing");
         }
     }
 
@@ -115,7 +118,7 @@ mod tests {
             assert!(e_value(View::Energy, AMPLE, radius, models, 2) <= 1e-3);
             assert!(e_value(View::Energy, AMPLE, radius + 1, models, 2) > 1e-3);
         }
-        assert_eq!(radius_for_e_value(View::Energy, 8, 1e-3, 1_000, 2), None);
+        assert_eq!(radius_for_e_value(View::Energy, 12, 1e-3, 1_000, 2), None);
         assert_eq!(radius_for_e_value(View::Energy, AMPLE, 1e9, 1, 1), Some(CODE_BITS));
     }
 }

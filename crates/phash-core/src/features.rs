@@ -16,10 +16,13 @@ pub(crate) fn logs(values: impl Iterator<Item = f64>, mean: f64) -> Vec<f64> {
     values.map(|value| libm::log(if value > least { value } else { least })).collect()
 }
 
-/// Standardises by median and MAD, clips at 3, and rounds to 1/256 (ties to even). Empty if the MAD is zero: then the
-/// values carry no information.
+/// Standardises by median and MAD, clips at 3, and rounds to 1/256 (ties to even). Empty if the MAD is zero, as then the
+/// values carry no information, or if a value is not finite, as of weights so small that floors vanish.
 #[inline(always)]
 pub(crate) fn standardise(values: &[f64]) -> Vec<i16> {
+    if !values.iter().all(|value| value.is_finite()) {
+        return Vec::new();
+    }
     let mut sorted = values.to_vec();
     let centre = median(&mut sorted);
     sorted.iter_mut().zip(values).for_each(|(deviation, value)| *deviation = (value - centre).abs());
@@ -66,10 +69,17 @@ mod tests {
     }
 
     #[test]
+    fn rounding_takes_ties_to_even() {
+        assert_eq!([0.5, 1.5, 2.5, -0.5, -1.5].map(|steps| round(steps / STEPS)), [0, 2, 2, 0, -2]);
+    }
+
+    #[test]
     fn values_without_spread_give_no_features() {
         assert!(standardise(&[5.0; 9]).is_empty());
         assert!(standardise(&[]).is_empty());
         assert!(standardise(&[5.0, 5.0, 5.0, 7.0]).is_empty());
+        assert!(standardise(&[1.0, 2.0, 3.0, f64::NAN]).is_empty());
+        assert!(standardise(&[1.0, 2.0, 3.0, f64::NEG_INFINITY]).is_empty());
     }
 
     #[test]

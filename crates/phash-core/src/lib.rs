@@ -15,7 +15,6 @@ mod features;
 mod matrix;
 mod model;
 mod moments;
-mod parallel;
 mod projection;
 mod sketch;
 mod source;
@@ -24,8 +23,9 @@ mod view;
 
 pub use digest::Digest;
 pub use evalue::{e_value, effective_bits, p_value, radius_for_e_value};
-pub use model::{ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash};
-pub use parallel::hash_model;
+pub use model::{
+    ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash, hash_model,
+};
 pub use source::{Dtype, TensorInfo, TensorSource};
 pub use view::{PerView, View};
 
@@ -46,5 +46,5 @@ pub fn parameters_fingerprint() -> Digest {
 /// The parameters in words: the version of the definition and every constant in it.
 pub const PARAMETERS: &str = "phashdb nts v1; bits 256; elements >= 1024; axis >= 16; log floor 2^-20; \
     energy: high-pass 2+2, axis lengths that occur twice; \
-    blocks: dense 8x8, thin 4x1, grid <= 64, rounds 8 below 2^20 entries else 3; \
+    blocks: dense 8x8, thin 4x1 longest axis first, grid <= 64, rounds 8 below 2^20 entries else 3; \
     median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";

@@ -1,6 +1,6 @@
 //! Owns the way from a model's tensors to its codes: [`Plan`] (what the header alone decides), [`Sketch`] (one tensor's
 //! contribution) and [`ModelHasher`] (the sum). Sums are integers, so the result does not depend on the order in which
-//! tensors are added.
+//! tensors are added, nor on the threads that sketch them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -291,6 +291,21 @@ impl ModelHasher {
             content_digest: content_digest(&mut self.records),
         }
     }
+}
+
+/// Hashes a model on this thread, tensor by tensor. Several threads may share the work by the same steps: one [`Plan`], a
+/// [`Scratch`] for each, one [`ModelHasher`].
+///
+/// # Errors
+/// The source's first error; the remaining tensors are then not read.
+pub fn hash_model<S: TensorSource + ?Sized>(source: &S) -> Result<ModelHash, S::Error> {
+    let tensors = source.tensors();
+    let (plan, mut scratch) = (Plan::new(tensors), Scratch::default());
+    let mut hasher = ModelHasher::new(tensors.len());
+    for (tensor, info) in tensors.iter().enumerate() {
+        hasher.add(tensor, info, &plan.sketch(source, tensor, &mut scratch)?);
+    }
+    Ok(hasher.finish())
 }
 
 fn view_hash(sums: &Sums) -> ViewHash {

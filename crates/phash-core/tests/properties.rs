@@ -12,7 +12,7 @@ use phash_core::{Dtype, ModelHash, View};
 use proptest::prelude::*;
 
 fn hash(model: &Model) -> ModelHash {
-    model.hash(2)
+    model.hash()
 }
 
 /// The distance in each view; both models must have codes. Prints them.
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn rounding_to_16_bits_changes_at_most_3_bits(seed: u64, spread in any_spread()) {
+    fn rounding_to_16_bits_changes_at_most_6_bits(seed: u64, spread in any_spread()) {
         let model = model(seed, spread);
         let original = hash(&model);
         let rounded = |dtype, round: fn(f32) -> u16| {
@@ -81,7 +81,7 @@ proptest! {
             (Dtype::F16, |x| f16::from_f32(x).to_bits()),
         ] {
             let [energy, blocks] = distances(dtype.name(), &original, &hash(&rounded(dtype, round)));
-            prop_assert!(energy <= 3 && blocks <= 3);
+            prop_assert!(energy <= 6 && blocks <= 6);
         }
     }
 
@@ -117,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tensor_stored_twice_changes_the_digest_alone(seed: u64, which in 0..14_usize) {
+    fn a_tensor_stored_twice_changes_the_digest_alone(seed: u64, which in 0..15_usize) {
         let model = model(seed, 0.3);
         let mut tensors = model.tensors.clone();
         let mut again = tensors[which % tensors.len()].clone();

@@ -7,7 +7,6 @@ pub(crate) mod realistic;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::num::NonZeroUsize;
 
 use phash_core::{Dtype, ModelHash, TensorInfo, TensorSource};
 
@@ -90,8 +89,8 @@ impl Model {
         Self::new(self.tensors.iter().map(change).collect())
     }
 
-    pub(crate) fn hash(&self, threads: usize) -> ModelHash {
-        let Ok(hash) = phash_core::hash_model(self, NonZeroUsize::new(threads).unwrap());
+    pub(crate) fn hash(&self) -> ModelHash {
+        let Ok(hash) = phash_core::hash_model(self);
         hash
     }
 }

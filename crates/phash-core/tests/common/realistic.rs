@@ -26,8 +26,8 @@ pub(crate) fn weights(name: &str, seed: u64, shape: &[usize], spread: f64) -> Te
     Tensor::new(name, Dtype::F32, shape, Vec::new()).with_f32s(&values)
 }
 
-/// Embedding, transformer blocks, convolutions (one depthwise), norms: 0.4 million weights. The one thin tensor has one
-/// axis beside its rows and channels: the columns of a thin tensor with more follow the order in which those are stored.
+/// Embedding, transformer blocks, convolutions (a first layer on three colours, one depthwise), norms: 0.4 million
+/// weights.
 pub(crate) fn model(seed: u64, spread: f64) -> Model {
     let mut shapes: Vec<(String, Vec<usize>)> = vec![("embed".to_owned(), vec![1000, 128])];
     for block in 0..2 {
@@ -37,6 +37,7 @@ pub(crate) fn model(seed: u64, spread: f64) -> Model {
         }
         shapes.push((format!("{block}.norm"), vec![128]));
     }
+    shapes.push(("stem".to_owned(), vec![64, 3, 7, 5]));
     shapes.push(("conv1".to_owned(), vec![64, 32, 3, 3]));
     shapes.push(("conv2".to_owned(), vec![128, 64, 3, 3]));
     shapes.push(("depthwise".to_owned(), vec![256, 1, 7]));

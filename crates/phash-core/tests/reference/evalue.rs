@@ -1,7 +1,12 @@
 //! Section 8: effective bits, P and E, from Pascal's triangle.
 
 pub(crate) fn effective_bits(features: u32) -> u32 {
-    (features / 8).min(135)
+    match features {
+        0..24 => features,
+        24..192 => 24,
+        192..1080 => features / 8,
+        1080.. => 135,
+    }
 }
 
 /// P(d) with the given number of features.

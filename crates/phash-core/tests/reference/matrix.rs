@@ -50,14 +50,18 @@ impl Matrix {
         let dense = axes[column_axis] >= 16;
         let rows = axes[row_axis];
         let columns = if dense { axes[column_axis] } else { axes.iter().product::<usize>() / rows };
-        let rows_are_outer = if dense { row_axis < column_axis } else { row_axis == 0 };
+        // The axes behind the columns of a thin matrix: longest first, equals in storage order.
+        let mut flattened: Vec<usize> = (0..axes.len()).filter(|&axis| axis != row_axis).collect();
+        let in_order = flattened.windows(2).all(|pair| axes[pair[0]] >= axes[pair[1]]);
+        flattened.sort_by(|&x, &y| axes[y].cmp(&axes[x]).then(x.cmp(&y)));
+        let rows_are_outer = if dense { row_axis < column_axis } else { row_axis == 0 && in_order };
         let (outer, inner) = if rows_are_outer { (rows, columns) } else { (columns, rows) };
         // The weights behind each entry, in ascending storage order.
         let mut kernels = vec![vec![Vec::new(); inner]; outer];
         for (position, &value) in values.iter().enumerate() {
             let index = unravel(position, axes);
             let row = index[row_axis];
-            let column = if dense { index[column_axis] } else { ravel_without(&index, axes, row_axis) };
+            let column = if dense { index[column_axis] } else { ravel(&index, axes, &flattened) };
             let (a, b) = if rows_are_outer { (row, column) } else { (column, row) };
             kernels[a][b].push(value);
         }
@@ -107,13 +111,7 @@ fn unravel(mut position: usize, axes: &[usize]) -> Vec<usize> {
     index
 }
 
-/// The position among all axes but one, flattened in storage order.
-fn ravel_without(index: &[usize], axes: &[usize], without: usize) -> usize {
-    let mut position = 0;
-    for i in 0..axes.len() {
-        if i != without {
-            position = position * axes[i] + index[i];
-        }
-    }
-    position
+/// The position along the axes `which`, flattened in that order, the last one fastest.
+fn ravel(index: &[usize], axes: &[usize], which: &[usize]) -> usize {
+    which.iter().fold(0, |position, &axis| position * axes[axis] + index[axis])
 }
