@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use crate::model::SkipReason;
+use crate::skip::SkipReason;
 use crate::source::TensorInfo;
 
 /// A tensor with fewer elements is not used.

@@ -12,20 +12,22 @@ mod energy;
 mod equilibrate;
 mod evalue;
 mod features;
+mod hash;
 mod matrix;
 mod model;
 mod moments;
 mod projection;
 mod sketch;
+mod skip;
 mod source;
 mod sums;
 mod view;
 
 pub use digest::Digest;
 pub use evalue::{e_value, effective_bits, p_value, radius_for_e_value};
-pub use model::{
-    ModelHash, ModelHasher, Plan, Scratch, Sketch, SkipReason, TensorHash, ViewHash, hash_model,
-};
+pub use hash::{ModelHash, TensorHash, ViewHash};
+pub use model::{ModelHasher, Plan, Scratch, Sketch, hash_model};
+pub use skip::SkipReason;
 pub use source::{Dtype, TensorInfo, TensorSource};
 pub use view::{PerView, View};
 

@@ -3,104 +3,15 @@
 //! tensors are added, nor on the threads that sketch them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-
-use phash_code::Code256;
 
 use crate::cut::Cut;
 use crate::digest::{Digest, content_digest, tensor_record};
+use crate::hash::{ModelHash, TensorHash, ViewHash};
 use crate::projection::Sums;
 use crate::sketch::{TensorSums, tensor_sums};
+use crate::skip::SkipReason;
 use crate::source::{TensorInfo, TensorSource};
 use crate::view::{PerView, View};
-
-/// Why a tensor takes no part in the codes (it always takes part in the content digest).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// The element type is not a floating type (integers, booleans, packed quantised formats).
-    NotFloating,
-    /// Fewer than two axes are longer than one (biases, norms).
-    NotAMatrix,
-    /// Fewer than 1,024 elements.
-    TooFewElements,
-    /// A value is NaN or infinite, or its square is.
-    NotFinite,
-    /// All values are zero.
-    AllZero,
-}
-
-impl SkipReason {
-    /// The reason in words, as printed and stored.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SkipReason::NotFloating => "not floating",
-            SkipReason::NotAMatrix => "not a matrix",
-            SkipReason::TooFewElements => "under 1024 elements",
-            SkipReason::NotFinite => "not finite",
-            SkipReason::AllZero => "all zero",
-        }
-    }
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// A code in one view and the number of features it was made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ViewHash {
-    /// The code; `None` (void) exactly if there are no features.
-    pub code: Option<Code256>,
-    /// How many features were summed.
-    pub features: u32,
-}
-
-/// What one tensor gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TensorHash {
-    /// The tensor's own codes.
-    pub views: PerView<ViewHash>,
-    /// BLAKE3 of the tensor's bytes.
-    pub bytes_digest: Digest,
-    /// Why the tensor takes no part in the codes, if it does not.
-    pub skipped: Option<SkipReason>,
-}
-
-/// What a model gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelHash {
-    /// The model's codes.
-    pub views: PerView<ViewHash>,
-    /// Each tensor's share, in the order of the source's tensors.
-    pub tensors: Vec<TensorHash>,
-    /// Exact identity of the tensors, whatever their names and order.
-    pub content_digest: Digest,
-}
-
-impl ModelHash {
-    /// Whether the model has so few features that distances to it are unreliable
-    /// (every view under [`crate::WEAK_FEATURES`]).
-    pub fn is_weak(&self) -> bool {
-        self.views.0.iter().all(|view| view.features < crate::WEAK_FEATURES)
-    }
-
-    /// How many tensors take part in the codes.
-    pub fn tensors_used(&self) -> usize {
-        self.tensors.iter().filter(|tensor| tensor.skipped.is_none()).count()
-    }
-
-    /// How many tensors do not, by reason.
-    pub fn tensors_skipped(&self) -> BTreeMap<SkipReason, usize> {
-        let mut counts = BTreeMap::new();
-        for reason in self.tensors.iter().filter_map(|tensor| tensor.skipped) {
-            *counts.entry(reason).or_insert(0) += 1;
-        }
-        counts
-    }
-}
 
 /// What the headers alone decide: which tensors are used, and how each is cut.
 #[derive(Clone, Debug)]

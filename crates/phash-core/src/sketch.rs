@@ -5,9 +5,9 @@ use std::marker::PhantomData;
 
 use crate::cut::Cut;
 use crate::decode::{Bf16, Element, F8E4M3, F8E4M3Fnuz, F8E5M2, F8E5M2Fnuz, F16, F32, F64};
-use crate::model::SkipReason;
 use crate::moments::first_pass;
 use crate::projection::Sums;
+use crate::skip::SkipReason;
 use crate::source::Dtype;
 use crate::{blocks, energy};
 

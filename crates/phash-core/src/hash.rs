@@ -1,0 +1,62 @@
+//! Owns what hashing gives: [`ModelHash`], with a [`TensorHash`] for each tensor and a [`ViewHash`] for each view of both.
+
+use std::collections::BTreeMap;
+
+use phash_code::Code256;
+
+use crate::digest::Digest;
+use crate::skip::SkipReason;
+use crate::view::PerView;
+
+/// A code in one view and the number of features it was made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewHash {
+    /// The code; `None` (void) exactly if there are no features.
+    pub code: Option<Code256>,
+    /// How many features were summed.
+    pub features: u32,
+}
+
+/// What one tensor gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorHash {
+    /// The tensor's own codes.
+    pub views: PerView<ViewHash>,
+    /// BLAKE3 of the tensor's bytes.
+    pub bytes_digest: Digest,
+    /// Why the tensor takes no part in the codes, if it does not.
+    pub skipped: Option<SkipReason>,
+}
+
+/// What a model gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelHash {
+    /// The model's codes.
+    pub views: PerView<ViewHash>,
+    /// Each tensor's share, in the order of the source's tensors.
+    pub tensors: Vec<TensorHash>,
+    /// Exact identity of the tensors, whatever their names and order.
+    pub content_digest: Digest,
+}
+
+impl ModelHash {
+    /// Whether the model has so few features that distances to it are unreliable
+    /// (every view under [`crate::WEAK_FEATURES`]).
+    pub fn is_weak(&self) -> bool {
+        self.views.0.iter().all(|view| view.features < crate::WEAK_FEATURES)
+    }
+
+    /// How many tensors take part in the codes.
+    pub fn tensors_used(&self) -> usize {
+        self.tensors.iter().filter(|tensor| tensor.skipped.is_none()).count()
+    }
+
+    /// How many tensors do not, by reason.
+    pub fn tensors_skipped(&self) -> BTreeMap<SkipReason, usize> {
+        let mut counts = BTreeMap::new();
+        for reason in self.tensors.iter().filter_map(|tensor| tensor.skipped) {
+            *counts.entry(reason).or_insert(0) += 1;
+        }
+        counts
+    }
+}
