@@ -4,6 +4,11 @@
 //! threads and every SIMD width. docs/hashing.md is the specification; it follows the published outline of Chen et al.,
 //! "Perceptual Hashing of Deep Convolutional Neural Networks for Model Copy Detection", ACM TOMM 2023.
 
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod blocks;
 mod cut;
 mod decode;
