@@ -143,6 +143,23 @@ fn compare_matches_tensors_one_to_one_whatever_their_names() {
 }
 
 #[test]
+fn compare_knows_the_same_bytes_under_other_names() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| format!("{MODELS}/fashion-cnn/{name}.safetensors");
+    let done = sandbox.phashdb(["compare", "--json", &path("twin-1"), &path("twin-1-renamed")]).run();
+    let tensors = done.exits(0).of_type("tensor");
+    assert!(tensors.len() > 20);
+    for tensor in &tensors {
+        assert_eq!(
+            (&tensor["matched_by"], &tensor["distance_bits"]),
+            (&"bytes".into(), &0.into()),
+            "{tensor}"
+        );
+        assert_ne!(tensor["a"], tensor["b"]);
+    }
+}
+
+#[test]
 fn verify_finds_a_flipped_byte_names_the_file_and_exits_2() {
     let sandbox = Sandbox::new();
     sandbox.model("a.safetensors", 1);

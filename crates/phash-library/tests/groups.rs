@@ -89,7 +89,7 @@ fn identical_contents_join_even_without_codes() {
 #[test]
 fn few_features_prove_nothing_however_near() {
     let code = stranger(1);
-    let models = [model("a", Some(code), None, AMPLE), model("b", Some(code), None, 40)];
+    let models = [model("a", Some(code), None, AMPLE), model("b", Some(code), None, 8)];
     let grouping = group(&models, 1e-3).unwrap();
     assert!(grouping.groups.is_empty());
     let nearest = grouping.alone[0].1.unwrap().closeness.unwrap();

@@ -75,6 +75,23 @@ fn progress_adds_up_to_the_bytes_of_the_tensors() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_hashed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.safetensors");
+    std::fs::write(&path, file(1, 100)).unwrap();
+    let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(an_hour_ago).unwrap();
+    let cancel = AtomicBool::new(false);
+    // Its bytes have been read when progress is told.
+    let rewrite = |_| std::fs::write(&path, file(2, 100)).unwrap();
+    let hashing = Hashing { threads: NonZeroUsize::MIN, cancel: &cancel, progress: &rewrite };
+    let error = hash_file(Input::Path(path.clone()), &hashing).unwrap_err().to_string();
+    assert!(error.contains("a.safetensors: changed while it was read"), "{error}");
+    let hashing = Hashing { threads: NonZeroUsize::MIN, cancel: &cancel, progress: &|_| {} };
+    hash_file(Input::Path(path), &hashing).unwrap();
+}
+
+#[test]
 fn cancelling_ends_the_run_early_and_says_so() {
     let cancel = AtomicBool::new(false);
     let hashing = Hashing { threads: NonZeroUsize::new(2).unwrap(), cancel: &cancel, progress: &|_| {} };

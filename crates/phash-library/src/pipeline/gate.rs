@@ -89,6 +89,8 @@ mod tests {
                             now.fetch_add(len_bytes, Ordering::SeqCst) + len_bytes,
                             Ordering::SeqCst,
                         );
+                        // Long enough for the others to come in, if they were let in.
+                        (0..5).for_each(|_| std::thread::yield_now());
                         now.fetch_sub(len_bytes, Ordering::SeqCst);
                         drop(permit);
                     }
