@@ -158,3 +158,11 @@ fn several_files_are_answered_in_their_order() {
         done.exits(0).of_type("match").iter().map(|record| record["query"].clone()).collect();
     assert_eq!(queries, [a.as_str(), &b, &a]);
 }
+
+#[test]
+fn a_weak_query_and_a_weak_match_are_marked() {
+    let (sandbox, _) = library();
+    let weak = format!("{MODELS}/mtcnn/pnet-torch.safetensors");
+    let done = sandbox.phashdb(["query", "--top-k", "1", &weak]).run();
+    done.exits(0).says("warning").says("pnet-torch.safetensors: weak").prints("weak");
+}

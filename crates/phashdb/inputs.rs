@@ -26,3 +26,8 @@ pub(crate) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     let input = |path: &PathBuf| if is_stdin(path) { stdin(STDIN) } else { Input::Path(path.clone()) };
     Ok(paths.iter().map(input).collect())
 }
+
+/// Bytes in the inputs, as far as they are known: what progress is measured by.
+pub(crate) fn total_bytes(inputs: &[Input]) -> u64 {
+    inputs.iter().fold(0, |sum, input| sum.saturating_add(input.len_bytes()))
+}

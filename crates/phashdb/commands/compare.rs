@@ -7,18 +7,20 @@ use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::inputs;
+use crate::inputs::{inputs, total_bytes};
 use crate::message;
 use crate::output::table::{Column, DISTANCE, Grid, Style, Tone};
 use crate::output::{Record, Value, number};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let inputs = inputs(&[args.a.clone(), args.b.clone()])?;
     let progress = Progress::new("compare");
+    progress.set_total(total_bytes(&inputs));
     let advance = |bytes| progress.advance(bytes);
     let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
     let mut files = Vec::new();
-    hash_files(inputs(&[args.a.clone(), args.b.clone()])?, &hashing, |result| match result {
+    hash_files(inputs, &hashing, |result| match result {
         Ok(file) => files.push(file),
         Err(error) => progress.suspend(|| message::error(&error.to_string())),
     })?;

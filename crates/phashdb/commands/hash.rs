@@ -7,7 +7,7 @@ use crate::args::HashArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::inputs;
+use crate::inputs::{inputs, total_bytes};
 use crate::message;
 use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
@@ -33,11 +33,13 @@ pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure>
     if args.tensors {
         output.columns(&TENSOR_COLUMNS);
     }
+    let inputs = inputs(&args.files)?;
     let progress = Progress::new("hash");
+    progress.set_total(total_bytes(&inputs));
     let advance = |bytes| progress.advance(bytes);
     let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
     let (mut failed, mut weak, mut printing) = (false, false, Ok(()));
-    hash_files(inputs(&args.files)?, &hashing, |result| match result {
+    hash_files(inputs, &hashing, |result| match result {
         Ok(file) => {
             weak |= file.hash.is_weak();
             if printing.is_ok() {

@@ -10,7 +10,7 @@ use crate::args::{QueryArgs, ViewArg};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::inputs;
+use crate::inputs::{inputs, total_bytes};
 use crate::message;
 use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
@@ -83,16 +83,23 @@ struct Run {
 impl Run {
     fn search_files(&mut self, args: &QueryArgs, high: &HiArgs) -> Result<(), Failure> {
         let headed = args.files.len() > 1;
+        let inputs = inputs(&args.files)?;
         let progress = Progress::new("hash");
+        progress.set_total(total_bytes(&inputs));
         let advance = |bytes| progress.advance(bytes);
         let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
         let mut searching = Ok(());
-        hash_files(inputs(&args.files)?, &hashing, |result| {
+        hash_files(inputs, &hashing, |result| {
             if searching.is_err() {
                 return;
             }
             searching = progress.suspend(|| match result {
-                Ok(file) => self.search(&Query::from(&file), headed),
+                Ok(file) => {
+                    if file.hash.is_weak() {
+                        message::warning(&format!("{}: {}", file.name, weak_remark()));
+                    }
+                    self.search(&Query::from(&file), headed)
+                }
                 Err(error) => {
                     self.failed = true;
                     message::error(&error.to_string());
