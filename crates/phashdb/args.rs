@@ -133,7 +133,7 @@ Examples:
   find . -name '*.safetensors' -print0 | phashdb ingest -0 --files-from -
   phashdb --db /srv/library.phash ingest --jobs 8 /data
 
-Memory: the tensors being hashed at one time sum to at most the largest one, or 256 MiB.
+Memory: the tensors being hashed at one time sum to at most the largest one, or 32 MiB.
 A path that is unchanged (size and modification time) is skipped without being opened; a changed
 one becomes a new version of its label; the same contents under another path are a duplicate.
 

@@ -103,6 +103,10 @@ where
 {
     const PIECE: usize = 1 << 20;
     let mut hasher = blake3::Hasher::new();
+    if keep {
+        // At once and exactly: growing would leave the smaller buffers' memory with the allocator.
+        buffer.reserve_exact(usize::try_from(len_bytes).unwrap_or(0).saturating_sub(buffer.len()));
+    }
     let (mut offset_bytes, mut end) = (0, 0);
     while offset_bytes < len_bytes {
         let len = usize::try_from(len_bytes - offset_bytes).unwrap_or(PIECE).min(PIECE);

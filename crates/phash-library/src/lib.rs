@@ -12,11 +12,13 @@ pub struct Readme;
 
 mod compare;
 mod error;
+mod event;
 mod groups;
 mod ingest;
 mod library;
 mod pipeline;
 mod query;
+mod schema;
 mod search;
 mod segments;
 mod union_find;
@@ -25,11 +27,13 @@ mod walk;
 
 pub use compare::{Comparison, Matched, TensorPair, compare};
 pub use error::{Error, Result};
+pub use event::Event;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
-pub use ingest::{Event, IngestSummary, ingest, schema};
+pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
 pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
+pub use schema::schema;
 pub use segments::index;
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use walk::{Candidate, walk};

@@ -8,7 +8,7 @@ use phash_core::{PerView, View};
 use phash_store::{CodeView, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
 
 use crate::error::{Error, Result};
-use crate::ingest::schema;
+use crate::schema::schema;
 use crate::search::ViewSearch;
 
 /// A library of models, as it was at one commit.

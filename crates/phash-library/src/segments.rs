@@ -11,7 +11,8 @@ use phash_core::View;
 use phash_store::{OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
-use crate::ingest::{Event, schema};
+use crate::event::Event;
+use crate::schema::schema;
 
 /// Codes that are not worth a segment: scanning them takes some hundred microseconds.
 pub(crate) const MIN_CODES: u32 = 65_536;

@@ -11,71 +11,18 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use phash_core::{View, parameters_fingerprint};
-use phash_store::{Schema, ViewSpec, Writer};
+use phash_store::Writer;
 
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::pipeline::{self, HashedFile, Hashing, Next};
+use crate::schema::schema;
 use crate::segments::build_segments;
 use crate::walk::Candidate;
 use plan::{Planned, Task};
 
 /// A commit is made when models have waited for it so long, if not earlier: an interruption loses no more work.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What happens during an ingest, told in the order of the candidates.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// The candidates were looked at; this much is to be hashed.
-    Planned {
-        /// Candidates, the unchanged ones among them.
-        files: u64,
-        /// Bytes in the files to be hashed.
-        bytes: u64,
-    },
-    /// A model was stored, durably.
-    Ingested {
-        /// Its label: the path as it was given.
-        label: &'a str,
-        /// Its id.
-        id: u32,
-        /// The label's version, from 1.
-        version: u32,
-        /// Whether it has too few features to be sure of anything.
-        weak: bool,
-    },
-    /// The contents are stored already; the label was recorded as another source of them.
-    Duplicate {
-        /// The label.
-        label: &'a str,
-        /// The id of the stored model.
-        id: u32,
-        /// The label's version, from 1.
-        version: u32,
-    },
-    /// The label is stored with these contents already.
-    Unchanged {
-        /// The label.
-        label: &'a str,
-        /// The id of the stored model.
-        id: u32,
-    },
-    /// The file cannot be used.
-    Skipped {
-        /// The label.
-        label: &'a str,
-        /// Why; the message names the file.
-        error: &'a Error,
-    },
-    /// Index segments are being built for a view.
-    Indexing {
-        /// The view.
-        view: View,
-        /// How many codes the new segment covers.
-        codes: u32,
-    },
-}
 
 /// How many candidates ended in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,14 +37,6 @@ pub struct IngestSummary {
     pub skipped: u64,
     /// Whether the cancellation flag ended it early; what was told until then is stored.
     pub cancelled: bool,
-}
-
-/// The schema of databases that this build makes and can search.
-pub fn schema() -> Schema {
-    Schema {
-        parameters: parameters_fingerprint().0,
-        views: View::ALL.iter().map(|view| ViewSpec { name: view.name().to_owned(), words: 4 }).collect(),
-    }
 }
 
 /// Puts the candidates into the database at `dir`, which is created if there is none. Commits whenever

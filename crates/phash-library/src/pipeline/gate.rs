@@ -1,5 +1,5 @@
 //! Owns [`Gate`]: the budget of tensor bytes held in memory at one time. What must hold: the permits out sum to at most
-//! the budget, or there is exactly one permit out (a tensor larger than the budget goes through alone).
+//! the budget, or the largest tensor of the model whose tensor came last: memory stays under twice the largest tensor.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -30,14 +30,16 @@ impl Gate {
         Self { budget_bytes, state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Waits until `len_bytes` more may be held; `None` once the gate is closed.
-    pub(super) fn enter(&self, len_bytes: u64) -> Option<Permit<'_>> {
+    /// Waits until `len_bytes` more may be held, for a model whose largest tensor has `largest_bytes` (at least
+    /// `len_bytes`); `None` once the gate is closed.
+    pub(super) fn enter(&self, len_bytes: u64, largest_bytes: u64) -> Option<Permit<'_>> {
+        let budget_bytes = self.budget_bytes.max(largest_bytes);
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
-            if state.permits == 0 || state.out_bytes.saturating_add(len_bytes) <= self.budget_bytes {
+            if state.permits == 0 || state.out_bytes.saturating_add(len_bytes) <= budget_bytes {
                 state.permits += 1;
                 state.out_bytes = state.out_bytes.saturating_add(len_bytes);
                 return Some(Permit { gate: self, len_bytes });
@@ -84,7 +86,7 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..200 {
                         let len_bytes = 1 + (thread * 31 + round * 17) % 60;
-                        let permit = gate.enter(len_bytes).unwrap();
+                        let permit = gate.enter(len_bytes, len_bytes).unwrap();
                         worst.fetch_max(
                             now.fetch_add(len_bytes, Ordering::SeqCst) + len_bytes,
                             Ordering::SeqCst,
@@ -103,9 +105,9 @@ mod tests {
     #[test]
     fn a_tensor_beyond_the_budget_goes_through_alone() {
         let gate = Gate::new(10);
-        let permit = gate.enter(1_000).unwrap();
+        let permit = gate.enter(1_000, 1_000).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.enter(1).is_none());
+            let waiting = scope.spawn(|| gate.enter(1, 1).is_none());
             // Not before the large one has left: the gate is closed first, so whoever waits is turned away.
             gate.close();
             assert!(waiting.join().unwrap());

@@ -1,14 +1,15 @@
 //! Hashing many weights files on several threads: one thread opens and plans, workers sketch tensors, the caller takes
 //! the results in the order of the inputs.
 //!
-//! What must hold: the result does not depend on the number of threads; tensors in memory sum to at most
-//! [`BUDGET_BYTES`] or one tensor; no more than [`window`] models are open or finished but not taken; whoever stops
+//! What must hold: the result does not depend on the number of threads; tensors in memory sum to at most the largest one
+//! of a model being hashed, or [`BUDGET_BYTES`]; no more than [`window`] models are open or finished but not taken; whoever stops
 //! taking ends all threads.
 
 mod gate;
 mod hashed;
 mod input;
 mod opener;
+mod task;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -24,8 +25,8 @@ pub use input::Input;
 use crate::error::{Error, Result};
 use gate::Gate;
 
-/// Tensor bytes held in memory at one time, unless one tensor alone is larger.
-pub const BUDGET_BYTES: u64 = 256 << 20;
+/// Tensor bytes held in memory at one time, unless the largest tensor of the model being hashed is larger.
+pub const BUDGET_BYTES: u64 = 32 << 20;
 
 /// How hashing is done; nothing here changes a result.
 #[derive(Clone, Copy)]

@@ -8,21 +8,13 @@ use std::sync::{Arc, Mutex};
 use crossbeam::channel::Sender;
 use phash_core::{ModelHasher, Plan, TensorInfo, TensorSource as _};
 
-use super::gate::{Gate, Permit};
-use super::worker::Model;
+use super::gate::Gate;
+use super::task::{Model, Task};
 use super::{Finished, Hashing, Input};
 use crate::error::Result;
 
 /// Small tensors are handed out together up to this many bytes: one task is then some hundred microseconds of work.
 const TASK_BYTES: u64 = 1 << 20;
-
-/// Tensors of one model, to be sketched by one worker.
-pub(super) struct Task<'g> {
-    pub(super) model: Arc<Model>,
-    pub(super) tensors: Range<usize>,
-    /// Given back when the task is dropped.
-    pub(super) _permit: Permit<'g>,
-}
 
 pub(super) fn open_all<'g>(
     inputs: Vec<Input>,
@@ -43,9 +35,11 @@ pub(super) fn open_all<'g>(
                 Err(_) => return,
             },
         };
-        for tensors in tasks_of(model.file.tensors()) {
-            let len_bytes = tensors_bytes(&model.file.tensors()[tensors.clone()]);
-            let Some(permit) = gate.enter(len_bytes) else { return };
+        let all = model.file.tensors();
+        let largest_bytes = all.iter().map(|tensor| tensor.len_bytes).max().unwrap_or(0);
+        for tensors in tasks_of(all) {
+            let len_bytes = tensors_bytes(&all[tensors.clone()]);
+            let Some(permit) = gate.enter(len_bytes, largest_bytes) else { return };
             let task = Task { model: Arc::clone(&model), tensors, _permit: permit };
             if hashing.cancel.load(Ordering::Relaxed) || tasks.send(task).is_err() {
                 return;

@@ -3,26 +3,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 
 use crossbeam::channel::{Receiver, Sender};
-use phash_core::{Digest, ModelHash, ModelHasher, Plan, Scratch, TensorSource as _};
-use phash_weights::WeightsFile;
+use phash_core::{Digest, ModelHash, ModelHasher, Scratch, TensorSource as _};
 
-use super::opener::Task;
+use super::task::{Model, Task};
 use super::{Finished, HashedFile, Hashing};
 use crate::error::{Error, Result};
-
-/// A model being hashed.
-pub(super) struct Model {
-    pub(super) number: usize,
-    pub(super) name: String,
-    pub(super) file: WeightsFile,
-    pub(super) plan: Plan,
-    /// The sum so far; `None` once the model is finished or has failed.
-    pub(super) progress: Mutex<Option<ModelHasher>>,
-}
 
 pub(super) fn work(tasks: &Receiver<Task<'_>>, finished: &Sender<Finished>, hashing: &Hashing<'_>) {
     let mut scratch = Scratch::default();
