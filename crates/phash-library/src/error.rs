@@ -29,6 +29,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// No tensor gives a code, and some of them because of NaN or infinite values: a failed training run, or damage.
+    #[error("{}: no tensor can be hashed, {tensors} of them because of NaN or infinite values; the weights are damaged: write or fetch the file again", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// How many tensors hold such values.
+        tensors: usize,
+    },
     /// A stream (standard input) could not be kept in a temporary file.
     #[error("{name}: cannot be kept in a temporary file: {source}; free some space or set TMPDIR")]
     Spool {

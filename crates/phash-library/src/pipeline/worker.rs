@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crossbeam::channel::{Receiver, Sender};
-use phash_core::{Digest, ModelHash, ModelHasher, Scratch, TensorSource as _};
+use phash_core::{Digest, ModelHash, ModelHasher, Scratch, SkipReason, TensorSource as _};
 
 use super::task::{Model, Task};
 use super::{Finished, HashedFile, Hashing};
@@ -78,6 +78,10 @@ fn lock(model: &Model) -> std::sync::MutexGuard<'_, Option<ModelHasher>> {
 
 fn finish(model: &Model, hash: ModelHash) -> Result<HashedFile> {
     model.file.check_unchanged()?;
+    let tensors = hash.tensors_skipped().get(&SkipReason::NotFinite).copied().unwrap_or(0);
+    if tensors > 0 && hash.views.iter().all(|(_, view)| view.code.is_none()) {
+        return Err(Error::NotFinite { path: PathBuf::from(&model.name), tensors });
+    }
     let leaves: Vec<[u8; 32]> = hash.tensors.iter().map(|tensor| tensor.bytes_digest.0).collect();
     Ok(HashedFile {
         name: model.name.clone(),
