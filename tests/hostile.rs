@@ -102,7 +102,7 @@ fn a_model_full_of_nan_is_refused_and_one_poisoned_tensor_is_skipped() {
         tensor.bytes = f32::NAN.to_le_bytes().repeat(tensor.bytes.len() / 4);
     }
     sandbox.file("nan.safetensors", &safetensors(&full));
-    for command in ["hash", "query", "ingest", "scan"] {
+    for command in ["hash", "ingest", "query", "scan"] {
         sandbox
             .run(&format!("{command} nan.safetensors"))
             .exits(2)
