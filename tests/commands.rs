@@ -95,7 +95,8 @@ fn compare_gives_each_verdict_its_word() {
     let verdict = |a: &str, b: &str| {
         let done =
             sandbox.phashdb(["compare", "--json", &format!("{MODELS}/{a}"), &format!("{MODELS}/{b}")]).run();
-        let record = done.exits(0).of_type("compare").remove(0);
+        let unrelated = b.contains("twin-2");
+        let record = done.exits(if unrelated { 1 } else { 0 }).of_type("compare").remove(0);
         record["verdict"].as_str().unwrap().to_owned()
     };
     let parent = "fashion-cnn/twin-1.safetensors";
@@ -111,6 +112,17 @@ fn compare_gives_each_verdict_its_word() {
         verdict("silero-vad/16k.safetensors", "silero-vad/16k-sequence-onnx-fp16.safetensors"),
         "related"
     );
+}
+
+#[test]
+fn compare_shows_tensors_without_a_code_on_request() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| format!("{MODELS}/fashion-cnn/{name}.safetensors");
+    let (a, b) = (path("twin-1"), path("twin-1-new-head"));
+    let short = sandbox.phashdb(["compare", &a, &b]).run();
+    short.exits(0).prints("stem.weight").prints("only in b").prints("not shown: ");
+    assert!(!short.stdout().contains("stem_norm.bias"), "{}", short.stdout());
+    sandbox.phashdb(["compare", "--all", &a, &b]).run().exits(0).prints("stem_norm.bias");
 }
 
 #[test]

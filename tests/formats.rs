@@ -131,7 +131,7 @@ fn query_records_keep_the_contract() {
 fn compare_records_keep_the_contract() {
     let sandbox = sandbox();
     let done = sandbox.run("compare --format jsonl a.safetensors c.safetensors");
-    let records = done.exits(0).records();
+    let records = done.exits(1).records();
     assert_eq!(records[0]["type"], "compare", "the comparison comes first");
     has(
         &records[0],

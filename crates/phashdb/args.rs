@@ -11,7 +11,7 @@ macro_rules! exit_status {
         "\
 Exit status:
   0    found something, or did all that was asked
-  1    found nothing (query: no match; scan: no group; list: no model)
+  1    found nothing (query: no match; scan: no group; compare: unrelated; list: no model)
   2    an error, or an input was skipped: the messages on standard error name each
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept)"
     };
@@ -213,7 +213,7 @@ Verdicts:
   near copy           E <= 1e-12: quantised, pruned, lightly fine-tuned
   related             E <= 1e-6: fine-tuned or merged, most likely
   unrelated           anything else
-E is for this one pair. The exit status is 0 whatever the verdict.
+E is for this one pair. Unrelated models are exit status 1.
 
 ", exit_status!()))]
 pub(crate) struct CompareArgs {
@@ -223,6 +223,9 @@ pub(crate) struct CompareArgs {
     /// The other weights file (- for standard input)
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
+    /// Show tensors without a code in the table, too (json, jsonl and csv always have all)
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Args, Debug)]

@@ -44,9 +44,12 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
     for pair in &comparison.tensors {
         output.record(|| tensor_record(a, b, pair))?;
     }
-    output.text(|style| draw(style, a, b, &comparison))?;
+    output.text(|style| draw(style, a, b, &comparison, args.all))?;
     output.finish()?;
-    Ok(ExitStatus::Success)
+    Ok(match comparison.verdict {
+        Verdict::Unrelated => ExitStatus::NothingFound,
+        _ => ExitStatus::Success,
+    })
 }
 
 fn record(a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> Record {
@@ -88,7 +91,7 @@ fn parts<'f>(
     (a.map(|info| info.name.as_str()), b.map(|info| info.name.as_str()), shape)
 }
 
-fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> String {
+fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, all: bool) -> String {
     let verdict_tone = match comparison.verdict {
         Verdict::IdenticalContents | Verdict::SameWeights | Verdict::NearCopy => Tone::Good,
         Verdict::Related => Tone::Number,
@@ -118,7 +121,9 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) 
         text += &format!("{}\n", style.paint(Tone::Care, &weak_remark()));
     }
     text.push('\n');
-    text += &draw_tensors(style, a, b, comparison);
+    let (shown, hidden): (Vec<&TensorPair>, Vec<&TensorPair>) =
+        comparison.tensors.iter().partition(|pair| all || says_something(pair));
+    text += &draw_tensors(style, a, b, &shown);
     let count = |how: Matched| comparison.tensors.iter().filter(|pair| pair.how == how).count();
     let (removed, added) = comparison
         .tensors
@@ -134,10 +139,21 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) 
         removed.len(),
         added.len()
     );
+    if !hidden.is_empty() {
+        text += &format!(
+            "not shown: {} without a code (biases, norms and the like), matched by name alone; --all shows all\n",
+            number::counted(hidden.len() as u64, "tensor", "tensors"),
+        );
+    }
     text
 }
 
-fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> String {
+/// Whether a pair has more to tell than that two tensors too small for a code have the same name.
+fn says_something(pair: &TensorPair) -> bool {
+    pair.how != Matched::Name || pair.distance_bits.is_some()
+}
+
+fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, pairs: &[&TensorPair]) -> String {
     let mut grid = Grid::new(
         style,
         &[
@@ -149,7 +165,7 @@ fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comp
             Column::left("tensor in b"),
         ],
     );
-    for pair in &comparison.tensors {
+    for pair in pairs {
         let (name_a, name_b, shape) = parts(a, b, pair);
         let (tone, distance) = match (pair.how, pair.distance_bits) {
             (Matched::Bytes, _) => (Tone::Good, "same bytes".to_owned()),
