@@ -1,15 +1,13 @@
 //! Owns [`WeightsFile`]: one model opened for reading, whatever its format. What must hold: every tensor's bytes lie
 //! inside the file they were found in, as it was when it was opened.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use phash_core::{TensorInfo, TensorSource};
 
 use crate::digest::{IndexRecord, file_digest};
 use crate::parts::Parts;
-use crate::positioned::PositionedFile;
-use crate::{Error, FileStamp, format};
+use crate::{Error, FileStamp};
 
 /// One model opened for reading: the table of its tensors in memory, their bytes on disk.
 ///
@@ -33,30 +31,6 @@ pub(crate) struct Place {
 }
 
 impl WeightsFile {
-    /// Opens the model at `path`: a safetensors file, or the `*.safetensors.index.json` of a sharded one.
-    ///
-    /// Reads headers and index only. Time and memory are proportional to them and bounded by [`crate::limits`], whatever
-    /// the file claims about itself. A symbolic link is followed; of the shards of an index, as far as the crate's
-    /// README says. A model without tensors is valid.
-    ///
-    /// # Errors
-    /// [`Error::IsDirectory`] for a directory (see [`crate::discover`]), [`Error::NotFound`],
-    /// [`Error::PermissionDenied`], [`Error::NotRegular`] or [`Error::Io`] if it cannot be read,
-    /// [`Error::ForeignFormat`] or [`Error::GitLfsPointer`] if it is something else, and any other variant for what is
-    /// wrong in it.
-    pub fn open(path: &Path) -> Result<WeightsFile, Error> {
-        format::open(PositionedFile::open(path, path)?)
-    }
-
-    /// Takes a file that is open already, e.g. standard input spooled to a temporary file. `display_path` is what
-    /// messages call it; its ending chooses the format as in [`WeightsFile::open`].
-    ///
-    /// # Errors
-    /// As [`WeightsFile::open`].
-    pub fn from_file(file: File, display_path: &Path) -> Result<WeightsFile, Error> {
-        format::open(PositionedFile::new(file, display_path)?)
-    }
-
     /// The format: `"safetensors"` or `"safetensors sharded"`.
     pub fn format_name(&self) -> &'static str {
         self.format_name

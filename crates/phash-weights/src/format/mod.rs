@@ -1,9 +1,10 @@
-//! Owns the list of formats. A format is one module that says which files are its own and turns one into a
-//! [`WeightsFile`]; a new one is a new module and a line in [`FORMATS`].
+//! Owns the list of formats, and the opening of a file as one of them. A format is one module that says which files are
+//! its own and turns one into a [`WeightsFile`]; a new one is a new module and a line in [`FORMATS`].
 
 mod safetensors;
 mod sharded;
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::positioned::PositionedFile;
@@ -31,8 +32,32 @@ trait Format: Sync {
 /// takes what nobody else wants; what is not safetensors either it explains.
 static FORMATS: [&dyn Format; 2] = [&sharded::Sharded, &safetensors::Safetensors];
 
-pub(crate) fn open(file: PositionedFile) -> Result<WeightsFile, Error> {
-    format_of(&file)?.open(file)
+impl WeightsFile {
+    /// Opens the model at `path`: a safetensors file, or the `*.safetensors.index.json` of a sharded one.
+    ///
+    /// Reads headers and index only. Time and memory are proportional to them and bounded by [`crate::limits`], whatever
+    /// the file claims about itself. A symbolic link is followed; of the shards of an index, as far as the crate's
+    /// README says. A model without tensors is valid.
+    ///
+    /// # Errors
+    /// [`Error::IsDirectory`] for a directory (see [`crate::discover`]), [`Error::NotFound`],
+    /// [`Error::PermissionDenied`], [`Error::NotRegular`] or [`Error::Io`] if it cannot be read,
+    /// [`Error::ForeignFormat`] or [`Error::GitLfsPointer`] if it is something else, and any other variant for what is
+    /// wrong in it.
+    pub fn open(path: &Path) -> Result<WeightsFile, Error> {
+        let file = PositionedFile::open(path, path)?;
+        format_of(&file)?.open(file)
+    }
+
+    /// Takes a file that is open already, e.g. standard input spooled to a temporary file. `display_path` is what
+    /// messages call it; its ending chooses the format as in [`WeightsFile::open`].
+    ///
+    /// # Errors
+    /// As [`WeightsFile::open`].
+    pub fn from_file(file: File, display_path: &Path) -> Result<WeightsFile, Error> {
+        let file = PositionedFile::new(file, display_path)?;
+        format_of(&file)?.open(file)
+    }
 }
 
 pub(crate) fn stamp(path: &Path) -> Result<FileStamp, Error> {
