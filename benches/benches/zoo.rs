@@ -1,9 +1,11 @@
 //! How well copies are found: hashes every model of a folder and prints, for each relation of the labelled pairs and each
 //! view, how the distances spread and how many pairs would be found; and what the null is: independent and unrelated
-//! pairs against the E-values' promise. Not a timing.
+//! pairs against the E-values' promise; and how far attacks take each model from itself. Not a timing.
 //!
-//! `cargo bench -p phash-bench --bench zoo -- DIR PAIRS.jsonl [FAMILIES.jsonl]`; without arguments the bundled models.
-//! Two models are unrelated if their families differ: the field `family` in FAMILIES.jsonl, or the folder they lie in.
+//! `cargo bench -p phash-bench --bench zoo -- DIR PAIRS.jsonl [FAMILIES.jsonl] [--attacks] [--jsonl] [--cases]`; without
+//! arguments the bundled models, and a few attacks on a few of them. `--jsonl` prints each row as a JSON line too, `--cases`
+//! one for each attack on each model. Two models are unrelated if their families differ: the field `family` in
+//! FAMILIES.jsonl, or the folder they lie in.
 
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -12,8 +14,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use phash_bench::machine;
 use phash_bench::table::Table;
+use phash_bench::{attacks, machine};
 use phash_core::{PerView, View, ViewHash, WEAK_FEATURES, e_value, p_value};
 use phash_library::{Hashing, Input, ModelHash, hash_files, walk};
 use serde_json::Value;
@@ -38,11 +40,55 @@ fn main() -> Result<()> {
     println!("machine: {}", machine::line());
     let weak = models.values().filter(|model| model.is_weak()).count();
     println!("models: {} ({weak} weak), labelled pairs: {}\n", models.len(), pairs.len());
-    println!("{}", relations_table(&pairs, models.len() as u64).to_markdown());
-    println!("{}", null_table(&pairs, &models, &families).to_markdown());
-    println!("{}", promise_table(&pairs).to_markdown());
+    let print = |name: &str, table: &Table| {
+        println!("{}", table.to_markdown());
+        if flag("--jsonl") {
+            println!("{}", table.to_json_lines(name));
+        }
+    };
+    print("relations", &relations_table(&pairs, models.len() as u64));
+    print("null", &null_table(&pairs, &models, &families));
+    print("promise", &promise_table(&pairs));
     print_close_twins(&pairs);
+    let twins = independent_twins(&pairs);
+    let measured = if flag("--attacks") {
+        attacks::measure(&dir, &models, &twins, &attacks::all(), true)
+    } else if args.is_empty() {
+        const FEW: [&str; 3] = ["twin-1.safetensors", "twin-2.safetensors", "16k.safetensors"];
+        let few = models.into_iter().filter(|(name, _)| FEW.iter().any(|few| name.ends_with(few))).collect();
+        attacks::measure(&dir, &few, &twins, &attacks::few(), true)
+    } else {
+        return Ok(());
+    };
+    measured.skipped.iter().for_each(|error| eprintln!("skipped: {error}"));
+    println!("\nattacks, seed {}:\n", attacks::SEED);
+    print("attacks", &attacks::table(&measured.rows));
+    println!("{}", attacks::twins_of_the_outline(&measured.outlines, &twins));
+    if flag("--cases") {
+        measured.rows.iter().for_each(print_cases);
+    }
     Ok(())
+}
+
+fn flag(name: &str) -> bool {
+    std::env::args().any(|arg| arg == name)
+}
+
+fn independent_twins(pairs: &[Pair]) -> Vec<(String, String)> {
+    let independent = pairs.iter().filter(|pair| pair.relation == "independent");
+    independent.map(|pair| (pair.a.clone(), pair.b.clone())).collect()
+}
+
+fn print_cases(row: &attacks::Row) {
+    for case in &row.cases {
+        let distances: serde_json::Map<String, Value> =
+            case.distances.iter().map(|(view, bits)| (view.to_string(), Value::from(*bits))).collect();
+        let case = serde_json::json!({
+            "case": row.attack, "model": case.model, "weak": case.weak, "bits": distances, "e": case.e_value,
+            "outline_bits": case.outline,
+        });
+        println!("{case}");
+    }
 }
 
 /// One labelled pair that could be measured.

@@ -1,6 +1,7 @@
-//! What the benchmarks share: options, the machine's line, timing, printed tables, and the two kinds of codes.
+//! What the benchmarks share: options, the machine's line, timing, printed tables, the two kinds of codes, and attacks on weights.
 //! A benchmark checks that every contender gives the right answers before it times any.
 
+pub mod attacks;
 pub mod codes;
 pub mod machine;
 pub mod options;

@@ -1,4 +1,7 @@
-//! Owns the printed table: Markdown, columns as wide as their widest cell, numbers to the right.
+//! Owns the printed table: Markdown, columns as wide as their widest cell, numbers to the right; and the same rows as JSON
+//! lines.
+
+use serde_json::{Map, Value};
 
 /// A table of text cells.
 #[derive(Clone, Debug)]
@@ -51,6 +54,27 @@ impl Table {
         }
         text
     }
+
+    /// The rows as JSON lines: the cells by their column's head, and the name of the table as `table`.
+    #[must_use]
+    pub fn to_json_lines(&self, name: &str) -> String {
+        let (head, rows) =
+            self.rows.split_first().map_or((&[][..], &[][..]), |(head, rows)| (&head[..], rows));
+        let line = |row: &Vec<String>| {
+            let cells = head.iter().zip(row).map(|(head, cell)| (head.clone(), json(cell)));
+            let object: Map<String, Value> =
+                std::iter::once(("table".to_owned(), Value::from(name))).chain(cells).collect();
+            Value::from(object).to_string() + "\n"
+        };
+        rows.iter().map(line).collect()
+    }
+}
+
+/// A cell as a JSON value: a number if it is one, a share of 1 if it is in percent, else the text.
+fn json(cell: &str) -> Value {
+    let percent = cell.strip_suffix(" %").and_then(|number| number.parse::<f64>().ok());
+    let number = percent.map(|percent| percent / 100.0).or_else(|| cell.parse().ok());
+    number.map_or_else(|| Value::from(cell), Value::from)
 }
 
 /// Nanoseconds in the unit a reader expects, three digits.
@@ -75,6 +99,10 @@ mod tests {
         let mut table = Table::new(&["what", "n"]);
         table.row(["a".to_owned(), "1000".to_owned()]);
         assert_eq!(table.to_markdown(), "| what |    n |\n|------|-----:|\n| a    | 1000 |\n");
+        table.row(["b".to_owned(), "50 %".to_owned()]);
+        let lines =
+            "{\"n\":1000.0,\"table\":\"t\",\"what\":\"a\"}\n{\"n\":0.5,\"table\":\"t\",\"what\":\"b\"}\n";
+        assert_eq!(table.to_json_lines("t"), lines);
         assert_eq!([time(5.0), time(12_340.0), time(2e9)], ["5.00 ns", "12.3 µs", "2.00 s"]);
     }
 }
