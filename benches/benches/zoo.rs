@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use phash_bench::table::Table;
-use phash_bench::{attacks, machine};
+use phash_bench::{attacks, machine, roc};
 use phash_core::{PerView, View, ViewHash, WEAK_FEATURES, e_value, p_value};
 use phash_library::{Hashing, Input, ModelHash, hash_files, walk};
 use serde_json::Value;
@@ -47,7 +47,9 @@ fn main() -> Result<()> {
         }
     };
     print("relations", &relations_table(&pairs, models.len() as u64));
-    print("null", &null_table(&pairs, &models, &families));
+    let unrelated = unrelated_pairs(&models, &families);
+    print("detection", &detection_table(&pairs, &unrelated));
+    print("null", &null_table(&pairs, &unrelated));
     print("promise", &promise_table(&pairs));
     print_close_twins(&pairs);
     let twins = independent_twins(&pairs);
@@ -162,13 +164,24 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_default()
 }
 
+/// Fine-tunes by the cosine of their weights.
+fn band(cosine: f64) -> String {
+    match cosine {
+        0.9.. => "fine-tune, cosine .9+".to_owned(),
+        0.4..0.9 => {
+            let tenths = (cosine * 10.0).floor();
+            format!("fine-tune, cosine .{tenths}-.{}", tenths + 1.0)
+        }
+        _ => "fine-tune, cosine < .4".to_owned(),
+    }
+}
+
 /// The labelled pairs; fine-tunes are split by the cosine of their weights.
 fn read_pairs(path: &Path, models: &BTreeMap<String, ModelHash>) -> Result<Vec<Pair>> {
     let mut pairs = Vec::new();
     for line in json_lines(path)? {
         let relation = match (text(&line, "relation"), line["cosine"].as_f64().unwrap_or(0.0)) {
-            ("fine-tune", 0.7..) => "fine-tune, cosine >= .7".to_owned(),
-            ("fine-tune", _) => "fine-tune, cosine < .7".to_owned(),
+            ("fine-tune", cosine) => band(cosine),
             (relation, _) => relation.to_owned(),
         };
         match Pair::new(text(&line, "a"), text(&line, "b"), relation, models) {
@@ -208,6 +221,7 @@ fn relations_table(pairs: &[Pair], models: u64) -> Table {
         "<=64",
         &here,
         "E<=1e-6 at 10M",
+        "E<=1e-3 at 10M",
     ]);
     for (relation, pairs) in by_relation {
         for view in View::ALL {
@@ -215,14 +229,14 @@ fn relations_table(pairs: &[Pair], models: u64) -> Table {
             table.row(
                 distance_cells(relation, view.name(), distances)
                     .into_iter()
-                    .chain([String::new(), String::new()]),
+                    .chain([const { String::new() }; 3]),
             );
         }
         let best = pairs.iter().filter_map(|pair| pair.best()).collect();
         let found = |limit: f64, models: u64| {
             percent(pairs.iter().filter(|pair| pair.e_value(models) <= limit).count(), pairs.len())
         };
-        let recall = [found(1e-3, models), found(1e-6, LARGE_LIBRARY)];
+        let recall = [found(1e-3, models), found(1e-6, LARGE_LIBRARY), found(1e-3, LARGE_LIBRARY)];
         table.row(distance_cells(relation, "best", best).into_iter().chain(recall));
     }
     table
@@ -245,12 +259,52 @@ fn percent(part: usize, whole: usize) -> String {
     if whole == 0 { String::new() } else { format!("{:.0} %", 100.0 * part as f64 / whole as f64) }
 }
 
+/// All pairs of models of different families.
+fn unrelated_pairs(models: &BTreeMap<String, ModelHash>, families: &HashMap<String, String>) -> Vec<Pair> {
+    let names: Vec<&String> = models.keys().filter(|name| families.contains_key(*name)).collect();
+    (0..names.len())
+        .flat_map(|i| (0..i).map(move |j| (i, j)))
+        .filter(|&(i, j)| families[names[i]] != families[names[j]])
+        .filter_map(|(i, j)| Pair::new(names[i], names[j], String::new(), models))
+        .collect()
+}
+
+/// How well pairs that belong together (same, near, fine-tune) are told from those that do not (unrelated, independent), by
+/// their smallest E-value. One false match in a million pairs is estimated by the E-values themselves: E <= 1e-6 in a
+/// library of one model; how far the E-values may be trusted, the null and the promise show.
+fn detection_table(pairs: &[Pair], unrelated: &[Pair]) -> Table {
+    let mut table = Table::new(&[
+        "models",
+        "related",
+        "others",
+        "area under ROC",
+        "recall at 1 in 1e6",
+        "others found there",
+    ]);
+    for (class, least) in [("all", 0), ("not weak", WEAK_FEATURES)] {
+        let is_of_class = |pair: &Pair| pair.features.iter().any(|(_, &features)| features >= least);
+        let scores = |pairs: &mut dyn Iterator<Item = &Pair>| -> Vec<f64> {
+            pairs.filter(|pair| is_of_class(pair)).map(|pair| pair.e_value(1)).collect()
+        };
+        let is_related = |pair: &&Pair| !matches!(pair.relation.as_str(), "independent" | "ambiguous");
+        let related = scores(&mut pairs.iter().filter(is_related));
+        let independent = pairs.iter().filter(|pair| pair.relation == "independent");
+        let others = scores(&mut unrelated.iter().chain(independent));
+        let found = |scores: &[f64]| scores.iter().filter(|&&e| e <= 1e-6).count();
+        table.row([
+            class.to_owned(),
+            related.len().to_string(),
+            others.len().to_string(),
+            roc::area(&related, &others).map_or_else(String::new, |area| format!("{area:.4}")),
+            percent(found(&related), related.len()),
+            found(&others).to_string(),
+        ]);
+    }
+    table
+}
+
 /// Distances of pairs that should know nothing of each other, and the effective bits they show.
-fn null_table(
-    pairs: &[Pair],
-    models: &BTreeMap<String, ModelHash>,
-    families: &HashMap<String, String>,
-) -> Table {
+fn null_table(pairs: &[Pair], unrelated: &[Pair]) -> Table {
     let mut table = Table::new(&[
         "null",
         "view",
@@ -261,12 +315,6 @@ fn null_table(
         "min (bits)",
         "effective bits",
     ]);
-    let names: Vec<&String> = models.keys().filter(|name| families.contains_key(*name)).collect();
-    let unrelated: Vec<Pair> = (0..names.len())
-        .flat_map(|i| (0..i).map(move |j| (i, j)))
-        .filter(|&(i, j)| families[names[i]] != families[names[j]])
-        .filter_map(|(i, j)| Pair::new(names[i], names[j], String::new(), models))
-        .collect();
     let independent: Vec<&Pair> = pairs.iter().filter(|pair| pair.relation == "independent").collect();
     for (name, pairs) in [("unrelated", unrelated.iter().collect()), ("independent twins", independent)] {
         for view in View::ALL {

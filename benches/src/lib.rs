@@ -6,5 +6,6 @@ pub mod codes;
 pub mod machine;
 pub mod options;
 pub mod random;
+pub mod roc;
 pub mod table;
 pub mod timing;

@@ -70,8 +70,13 @@ impl Table {
     }
 }
 
-/// A cell as a JSON value: a number if it is one, a share of 1 if it is in percent, else the text.
+/// A cell as a JSON value: a number if it is one, a share of 1 if it is in percent, a list if it is numbers with slashes
+/// between, else the text.
 fn json(cell: &str) -> Value {
+    let numbers: Option<Vec<f64>> = cell.split(" / ").map(|number| number.parse().ok()).collect();
+    if let Some(numbers @ [_, _, ..]) = numbers.as_deref() {
+        return Value::from(numbers);
+    }
     let percent = cell.strip_suffix(" %").and_then(|number| number.parse::<f64>().ok());
     let number = percent.map(|percent| percent / 100.0).or_else(|| cell.parse().ok());
     number.map_or_else(|| Value::from(cell), Value::from)
@@ -100,8 +105,8 @@ mod tests {
         table.row(["a".to_owned(), "1000".to_owned()]);
         assert_eq!(table.to_markdown(), "| what |    n |\n|------|-----:|\n| a    | 1000 |\n");
         table.row(["b".to_owned(), "50 %".to_owned()]);
-        let lines =
-            "{\"n\":1000.0,\"table\":\"t\",\"what\":\"a\"}\n{\"n\":0.5,\"table\":\"t\",\"what\":\"b\"}\n";
+        table.row(["c".to_owned(), "1 / 2".to_owned()]);
+        let lines = "{\"n\":1000.0,\"table\":\"t\",\"what\":\"a\"}\n{\"n\":0.5,\"table\":\"t\",\"what\":\"b\"}\n{\"n\":[1.0,2.0],\"table\":\"t\",\"what\":\"c\"}\n";
         assert_eq!(table.to_json_lines("t"), lines);
         assert_eq!([time(5.0), time(12_340.0), time(2e9)], ["5.00 ns", "12.3 µs", "2.00 s"]);
     }

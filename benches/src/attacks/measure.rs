@@ -110,7 +110,7 @@ impl Task<'_> {
 
     fn attack_model(&self, name: &str) -> Done {
         let original = load(&self.path(name))?;
-        let outline = outline::code(&original);
+        let outline = outline::code(&original.tensors);
         let mut cases = Vec::new();
         for (row, attack) in self.attacks.iter().enumerate() {
             let mut chance = Chance::new(&attack.name, name, &self.normal);
@@ -119,7 +119,7 @@ impl Task<'_> {
             }
         }
         if self.with_merges {
-            self.merge_model(name, &original, outline, &mut cases)?;
+            self.merge_model(name, &original.tensors, outline, &mut cases)?;
         }
         Ok((cases, outline))
     }
@@ -133,7 +133,7 @@ impl Task<'_> {
         cases: &mut Vec<(usize, Case)>,
     ) -> Result<(), phash_weights::Error> {
         for (_, twin) in self.twins.iter().filter(|(a, _)| a == name) {
-            let other = load(&self.path(twin))?;
+            let other = load(&self.path(twin))?.tensors;
             if !merge::mergeable(original, &other) {
                 continue;
             }

@@ -23,7 +23,7 @@ mod report;
 use crate::random::{Normal, SplitMix};
 
 pub use measure::{Case, Measured, Row, measure};
-pub use model::{InMemory, Tensor, load};
+pub use model::{InMemory, Loaded, Tensor, load};
 pub use report::{table, twins_of_the_outline};
 
 /// The seed of all attacks.
@@ -77,6 +77,8 @@ pub struct Attack {
     /// What is done, as the table says it.
     pub name: String,
     change: Change,
+    /// Whether the attack is on the copies of equal tensors, which other attacks see once.
+    on_copies: bool,
 }
 
 impl Attack {
@@ -84,7 +86,7 @@ impl Attack {
         name: impl Into<String>,
         change: impl Fn(&mut Vec<Tensor>, &mut Chance<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), change: Box::new(change) }
+        Self { name: name.into(), change: Box::new(change), on_copies: false }
     }
 
     /// An attack that changes each weights tensor for itself.
@@ -104,8 +106,14 @@ impl Attack {
 
     /// The model after the attack; `None` if the attack does not apply to it.
     #[must_use]
-    pub fn apply(&self, tensors: &[Tensor], chance: &mut Chance<'_>) -> Option<Vec<Tensor>> {
-        let mut attacked = tensors.to_vec();
+    pub fn apply(&self, model: &Loaded, chance: &mut Chance<'_>) -> Option<Vec<Tensor>> {
+        if self.on_copies && !model.copies.iter().any(Tensor::is_hashed) {
+            return None;
+        }
+        let mut attacked = model.tensors.clone();
+        if self.on_copies {
+            attacked.extend_from_slice(&model.copies);
+        }
         (self.change)(&mut attacked, chance).then_some(attacked)
     }
 }

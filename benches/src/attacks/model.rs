@@ -1,5 +1,6 @@
 //! Owns models in memory: decoded `f32` tensors, loaded through any [`TensorSource`] and hashed as one.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
 
@@ -25,6 +26,12 @@ impl Tensor {
         !self.values.is_empty() && self.shape.iter().filter(|&&len| len > 1).count() >= 2
     }
 
+    /// Whether the hash looks at the tensor: weights of 1,024 elements or more.
+    #[must_use]
+    pub fn is_hashed(&self) -> bool {
+        self.is_weights() && self.values.len() >= 1024
+    }
+
     /// Mean and standard deviation of the values.
     #[must_use]
     pub fn moments(&self) -> (f64, f64) {
@@ -35,21 +42,32 @@ impl Tensor {
     }
 }
 
-/// The floating tensors of a file, decoded. F64, F32, F16 and BF16; tensors of other types are left out.
+/// The floating tensors of a file, decoded.
+pub struct Loaded {
+    /// One of each.
+    pub tensors: Vec<Tensor>,
+    /// Those that an earlier tensor equals in type, shape and bytes: exporters store tied tensors several times. They are
+    /// one parameter, the hash counts them once, and attacks change them once.
+    pub copies: Vec<Tensor>,
+}
+
+/// Loads a file. F64, F32, F16 and BF16; tensors of other types are left out.
 ///
 /// # Errors
 /// If the file cannot be opened or read.
-pub fn load(path: &Path) -> Result<Vec<Tensor>, phash_weights::Error> {
+pub fn load(path: &Path) -> Result<Loaded, phash_weights::Error> {
     let file = WeightsFile::open(path)?;
-    let mut tensors = Vec::new();
+    let (mut tensors, mut copies, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     for (number, info) in file.tensors().iter().enumerate() {
         let Some(decode) = decoder(info.dtype) else { continue };
         let mut bytes = vec![0; info.len_bytes as usize];
         file.read_at(number, 0, &mut bytes)?;
         let shape = info.shape.iter().map(|&len| len as usize).collect();
-        tensors.push(Tensor { name: info.name.clone(), shape, values: decode(&bytes) });
+        let tensor = Tensor { name: info.name.clone(), shape, values: decode(&bytes) };
+        let first = seen.insert((info.dtype, info.shape.clone(), blake3::hash(&bytes)));
+        if first { &mut tensors } else { &mut copies }.push(tensor);
     }
-    Ok(tensors)
+    Ok(Loaded { tensors, copies })
 }
 
 type Decode = fn(&[u8]) -> Vec<f32>;

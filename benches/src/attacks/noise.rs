@@ -10,6 +10,10 @@ pub(super) fn attacks() -> Vec<Attack> {
             })
         })
         .into();
+    let apart = Attack::each("noise 1 %, copies of equal tensors apart", |tensor, chance| {
+        add_noise(tensor, 0.01, chance);
+    });
+    attacks.push(Attack { on_copies: true, ..apart });
     attacks.extend([10u8, 30].map(|percent| {
         Attack::new(
             format!("adapter of rank 8 merged, {percent} % of a tensor's sd"),

@@ -31,8 +31,7 @@ pub(super) fn attacks() -> Vec<Attack> {
 
 /// The places of the weights that the hash looks at (1,024 elements or more), in the order of the file.
 fn hashed(tensors: &[Tensor]) -> Vec<usize> {
-    let used = |tensor: &Tensor| tensor.is_weights() && tensor.values.len() >= 1024;
-    (0..tensors.len()).filter(|&place| used(&tensors[place])).collect()
+    (0..tensors.len()).filter(|&place| tensors[place].is_hashed()).collect()
 }
 
 /// Puts normal numbers of the same mean and standard deviation in the place of tensors.
