@@ -57,7 +57,12 @@ fn main() -> Result<()> {
         attacks::measure(&dir, &models, &twins, &attacks::all(), true)
     } else if args.is_empty() {
         const FEW: [&str; 3] = ["twin-1.safetensors", "twin-2.safetensors", "16k.safetensors"];
-        let few = models.into_iter().filter(|(name, _)| FEW.iter().any(|few| name.ends_with(few))).collect();
+        let is_few = |name: &String| FEW.iter().any(|few| name.ends_with(few));
+        let few = models
+            .iter()
+            .filter(|(name, _)| is_few(name))
+            .map(|(name, hash)| (name.clone(), hash.clone()))
+            .collect();
         attacks::measure(&dir, &few, &twins, &attacks::few(), true)
     } else {
         return Ok(());
@@ -65,7 +70,7 @@ fn main() -> Result<()> {
     measured.skipped.iter().for_each(|error| eprintln!("skipped: {error}"));
     println!("\nattacks, seed {}:\n", attacks::SEED);
     print("attacks", &attacks::table(&measured.rows));
-    println!("{}", attacks::twins_of_the_outline(&measured.outlines, &twins));
+    print("baselines", &attacks::baselines_table(&measured.rows, &models, &measured.baselines, &twins));
     if flag("--cases") {
         measured.rows.iter().for_each(print_cases);
     }
@@ -87,7 +92,7 @@ fn print_cases(row: &attacks::Row) {
             case.distances.iter().map(|(view, bits)| (view.to_string(), Value::from(*bits))).collect();
         let case = serde_json::json!({
             "case": row.attack, "model": case.model, "weak": case.weak, "bits": distances, "e": case.e_value,
-            "outline_bits": case.outline,
+            "baselines": case.baselines,
         });
         println!("{case}");
     }

@@ -78,7 +78,7 @@ fn json(cell: &str) -> Value {
         return Value::from(numbers);
     }
     let percent = cell.strip_suffix(" %").and_then(|number| number.parse::<f64>().ok());
-    let number = percent.map(|percent| percent / 100.0).or_else(|| cell.parse().ok());
+    let number = percent.map(|percent| (percent * 10.0).round() / 1000.0).or_else(|| cell.parse().ok());
     number.map_or_else(|| Value::from(cell), Value::from)
 }
 

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use phash_code::Code256;
 use phash_core::{ModelHash, PerView, View, e_value, hash_model};
 
-use super::{Attack, Chance, InMemory, Tensor, load, merge, outline};
+use super::{Attack, Baselines, Chance, InMemory, Tensor, load, merge};
 use crate::random::Normal;
 
 /// What is attacked: the models below a folder, their codes, and which of them are independent twins.
@@ -32,8 +31,8 @@ pub struct Case {
     pub distances: PerView<Option<u32>>,
     /// The smallest E-value of all views in a library of 10 million models; infinite if all are void.
     pub e_value: f64,
-    /// Bits between the codes of the outline taken literally.
-    pub outline: Option<u32>,
+    /// How far the baselines see it from the original, in the order of [`super::BASELINES`].
+    pub baselines: [Option<f64>; 3],
 }
 
 impl Case {
@@ -56,8 +55,8 @@ pub struct Row {
 pub struct Measured {
     /// One row for each attack, in their order; merges at the end.
     pub rows: Vec<Row>,
-    /// The codes of the outline taken literally, by the models' names.
-    pub outlines: BTreeMap<String, Code256>,
+    /// What the baselines keep of each model, by the models' names.
+    pub baselines: BTreeMap<String, Baselines>,
     /// What could not be read.
     pub skipped: Vec<String>,
 }
@@ -100,8 +99,8 @@ pub fn measure(
     task.collect(gathered)
 }
 
-/// The cases of one model with the number of their row, and the code of its outline.
-type Done = Result<(Vec<(usize, Case)>, Option<Code256>), phash_weights::Error>;
+/// The cases of one model with the number of their row, and what the baselines keep of it.
+type Done = Result<(Vec<(usize, Case)>, Baselines), phash_weights::Error>;
 
 impl Task<'_> {
     fn path(&self, name: &str) -> PathBuf {
@@ -110,18 +109,18 @@ impl Task<'_> {
 
     fn attack_model(&self, name: &str) -> Done {
         let original = load(&self.path(name))?;
-        let outline = outline::code(&original.tensors);
+        let baselines = Baselines::of(&original.tensors);
         let mut cases = Vec::new();
         for (row, attack) in self.attacks.iter().enumerate() {
             let mut chance = Chance::new(&attack.name, name, &self.normal);
             if let Some(attacked) = attack.apply(&original, &mut chance) {
-                cases.extend(self.case(name, outline, attacked).map(|case| (row, case)));
+                cases.extend(self.case(name, &baselines, attacked).map(|case| (row, case)));
             }
         }
         if self.with_merges {
-            self.merge_model(name, &original.tensors, outline, &mut cases)?;
+            self.merge_model(name, &original.tensors, &baselines, &mut cases)?;
         }
-        Ok((cases, outline))
+        Ok((cases, baselines))
     }
 
     /// Merges a model with the first twin that fits; both parents are looked for.
@@ -129,7 +128,7 @@ impl Task<'_> {
         &self,
         name: &str,
         original: &[Tensor],
-        outline: Option<Code256>,
+        baselines: &Baselines,
         cases: &mut Vec<(usize, Case)>,
     ) -> Result<(), phash_weights::Error> {
         for (_, twin) in self.twins.iter().filter(|(a, _)| a == name) {
@@ -137,13 +136,13 @@ impl Task<'_> {
             if !merge::mergeable(original, &other) {
                 continue;
             }
-            let of_twin = outline::code(&other);
+            let of_twin = Baselines::of(&other);
             for (place, share) in merge::SHARES.into_iter().enumerate() {
                 let merged = merge::merge(original, &other, share);
                 let opposite = merge::opposite(share);
                 let first = self.attacks.len();
-                cases.extend(self.case(name, outline, merged.clone()).map(|case| (first + place, case)));
-                cases.extend(self.case(twin, of_twin, merged).map(|case| (first + opposite, case)));
+                cases.extend(self.case(name, baselines, merged.clone()).map(|case| (first + place, case)));
+                cases.extend(self.case(twin, &of_twin, merged).map(|case| (first + opposite, case)));
             }
             return Ok(());
         }
@@ -151,7 +150,7 @@ impl Task<'_> {
     }
 
     /// Compares attacked tensors with the code of the file; `None` if the file has none.
-    fn case(&self, name: &str, outline: Option<Code256>, attacked: Vec<Tensor>) -> Option<Case> {
+    fn case(&self, name: &str, baselines: &Baselines, attacked: Vec<Tensor>) -> Option<Case> {
         let target = self.models.get(name)?;
         target.views.iter().find(|(_, view)| view.code.is_some())?;
         let attacked = InMemory::new(attacked);
@@ -163,13 +162,12 @@ impl Task<'_> {
             let features = target.views[view].features.min(hash.views[view].features);
             Some(e_value(view, features, distances[view]?, LIBRARY, views))
         };
-        let of_outline = outline::code(attacked.tensors_in_memory());
         Some(Case {
             model: name.to_owned(),
             weak: target.is_weak(),
             distances,
             e_value: View::ALL.into_iter().filter_map(e).fold(f64::INFINITY, f64::min),
-            outline: outline.zip(of_outline).map(|(a, b)| a.distance(&b)),
+            baselines: baselines.distances(&Baselines::of(attacked.tensors_in_memory())),
         })
     }
 
@@ -177,16 +175,16 @@ impl Task<'_> {
         let merges = merge::SHARES.into_iter().map(merge::name).filter(|_| self.with_merges);
         let attacks = self.attacks.iter().map(|attack| attack.name.clone()).chain(merges);
         let mut rows: Vec<Row> = attacks.map(|attack| Row { attack, cases: Vec::new() }).collect();
-        let (mut outlines, mut skipped) = (BTreeMap::new(), Vec::new());
+        let (mut baselines, mut skipped) = (BTreeMap::new(), Vec::new());
         for (name, done) in gathered {
             match done {
-                Ok((cases, outline)) => {
+                Ok((cases, of_model)) => {
                     cases.into_iter().for_each(|(row, case)| rows[row].cases.push(case));
-                    outline.map(|code| outlines.insert(name, code));
+                    baselines.insert(name, of_model);
                 }
                 Err(error) => skipped.push(error.to_string()),
             }
         }
-        Measured { rows, outlines, skipped }
+        Measured { rows, baselines, skipped }
     }
 }

@@ -7,6 +7,7 @@
 //! name and the model's name.
 
 mod axes;
+mod baselines;
 mod combination;
 mod function;
 mod layout;
@@ -22,9 +23,10 @@ mod report;
 
 use crate::random::{Normal, SplitMix};
 
+pub use baselines::{Baselines, NAMES as BASELINES};
 pub use measure::{Case, Measured, Row, measure};
 pub use model::{InMemory, Loaded, Tensor, load};
-pub use report::{table, twins_of_the_outline};
+pub use report::{baselines_table, table};
 
 /// The seed of all attacks.
 pub const SEED: u64 = 1;
