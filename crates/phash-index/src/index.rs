@@ -6,8 +6,9 @@ use std::ops::Range;
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 
-use crate::plan::{Costs, STEP_NS, Strategy};
-use crate::probe::{Damaged, Found, Probe};
+use crate::plan::Strategy;
+use crate::probe::Damaged;
+use crate::search::{Nearest, Search, worth_within};
 use crate::topk::TopK;
 use crate::{Error, Match, Matches, Plan, SearchStats, Segment, scan};
 
@@ -75,11 +76,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let mut probed = false;
         let scan_ids = |ids: Range<u32>, matches: &mut Vec<Match>, stats: &mut SearchStats| {
             stats.scanned += u64::from(ids.end - ids.start);
-            scan::within_ids(self.codes, ids, query, radius_bits, |id, distance_bits| {
-                if self.wanted(id) {
-                    matches.push(Match { distance_bits, id });
-                }
-            });
+            scan::within_ids(self.codes, ids, query, radius_bits, self.except, matches);
         };
         for segment in self.segments {
             match self.probe_within(segment, query, radius_bits, &mut matches, &mut stats) {
@@ -115,12 +112,12 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         }
         let scan_ids = |ids: Range<u32>, top: &mut TopK, stats: &mut SearchStats| {
             stats.scanned += u64::from(ids.end - ids.start);
-            scan::nearest_ids(self.codes, ids, query, top, |id| self.wanted(id));
+            scan::nearest_ids(self.codes, ids, query, top, self.except);
         };
         for ids in self.unindexed() {
             scan_ids(ids, &mut top, &mut stats);
         }
-        let complete = match self.probe_nearest(query, &mut top, &mut stats) {
+        let complete = match self.probe_nearest(query, k, &mut top, &mut stats) {
             Ok(complete) => complete,
             Err(Damaged) => {
                 stats.damaged_segments += 1;
@@ -138,7 +135,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     }
 
     fn wanted(&self, id: u32) -> bool {
-        self.except.is_none_or(|except| !except.contains(id))
+        scan::wanted(self.except, id)
     }
 
     /// The ranges of ids that no segment covers.
@@ -158,29 +155,21 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         matches: &mut Vec<Match>,
         stats: &mut SearchStats,
     ) -> Result<bool, Damaged> {
-        let costs = costs_of(segment);
-        let budget_ns = match self.strategy {
+        match self.strategy {
             Strategy::Scan => return Ok(false),
-            Strategy::Index => f64::INFINITY,
-            Strategy::Auto => costs.scan(),
-        };
-        let (probes, expected_ns) = costs.ball(segment.cut(), radius_bits);
-        let probes_ns = costs.set_up(segment.substrings()) + costs.probes(probes);
-        // A quarter of the budget at most is risked before it is known how many candidates there are.
-        if expected_ns > budget_ns || probes_ns > budget_ns / 4.0 {
+            Strategy::Auto if !worth_within(segment, radius_bits) => return Ok(false),
+            Strategy::Auto | Strategy::Index => {}
+        }
+        let mut search = Search::new(std::slice::from_ref(segment), query, self.strategy)?;
+        if !search.look_up_to(radius_bits, stats)? {
             return Ok(false);
         }
-        let mut probe = Probe::new(segment, query)?;
-        let found = probe.look_up_ball(radius_bits)?;
-        add(stats, found);
-        if probes_ns + costs.candidates(found.buckets as f64, found.candidates as f64) > budget_ns {
-            return Ok(false);
-        }
-        stats.verified += probe.report(self.codes, radius_bits, |id, distance_bits| {
+        let hit = |id, distance_bits| {
             if self.wanted(id) {
                 matches.push(Match { distance_bits, id });
             }
-        })?;
+        };
+        search.report(self.codes, radius_bits, hit, stats)?;
         Ok(true)
     }
 
@@ -188,83 +177,17 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     fn probe_nearest(
         &self,
         query: &Code<W>,
+        k: usize,
         top: &mut TopK,
         stats: &mut SearchStats,
     ) -> Result<bool, Damaged> {
         if self.segments.is_empty() {
             return Ok(true);
         }
-        let searches: Vec<_> = self
-            .segments
-            .iter()
-            .map(|segment| (costs_of(segment), segment.cut().collect::<Vec<_>>()))
-            .collect();
-        let mut budget_ns: f64 = searches.iter().map(|(costs, _)| costs.scan()).sum();
-        match self.strategy {
-            Strategy::Scan => return Ok(false),
-            Strategy::Index => budget_ns = f64::INFINITY,
-            Strategy::Auto => {}
-        }
-        let step_ns = |radius_bits: u32| -> f64 {
-            searches.iter().map(|(costs, cut)| costs.step(cut, radius_bits)).sum()
-        };
-        let tables = self.segments.iter().map(Segment::substrings);
-        let mut spent_ns: f64 =
-            searches.iter().zip(tables).map(|((costs, _), tables)| costs.set_up(tables)).sum();
-        if spent_ns > budget_ns / 8.0 {
-            return Ok(false);
-        }
-        let mut probes = Vec::with_capacity(self.segments.len());
-        for segment in self.segments {
-            probes.push(Probe::new(segment, query)?);
-        }
-        for radius_bits in 0..=Code::<W>::BITS {
-            // Every code nearer than `radius_bits` has been offered.
-            let worst = top.worst();
-            if worst.is_some_and(|worst| worst.distance_bits < radius_bits) {
-                return Ok(true);
-            }
-            // Without k matches nobody knows how far they are: risk an eighth. With them the way left is known.
-            let this_ns = step_ns(radius_bits);
-            if spent_ns + this_ns > budget_ns / 8.0 {
-                let Some(worst) = worst else { return Ok(false) };
-                let mut rest_ns = 0.0;
-                for later in radius_bits..=worst.distance_bits {
-                    rest_ns += step_ns(later);
-                    if spent_ns + rest_ns > budget_ns {
-                        return Ok(false);
-                    }
-                }
-            }
-            for (probe, (costs, _)) in probes.iter_mut().zip(&searches) {
-                let found = probe.look_up_step(radius_bits)?;
-                add(stats, found);
-                spent_ns += STEP_NS
-                    + costs.probes(found.probes as f64)
-                    + costs.candidates(found.buckets as f64, found.candidates as f64);
-                if spent_ns > budget_ns {
-                    return Ok(false);
-                }
-                let limit_bits = top.worst().map_or(Code::<W>::BITS, |worst| worst.distance_bits);
-                stats.verified += probe.report(self.codes, limit_bits, |id, distance_bits| {
-                    if self.wanted(id) {
-                        top.offer(Match { distance_bits, id });
-                    }
-                })?;
-            }
-        }
-        Ok(true)
+        let Some(plan) = Nearest::plan(self.segments, k, self.strategy) else { return Ok(false) };
+        let mut search = Search::new(self.segments, query, self.strategy)?;
+        plan.run(&mut search, self.codes, |id| self.wanted(id), top, stats)
     }
-}
-
-fn costs_of<const W: usize, B: AsRef<[u8]>>(segment: &Segment<W, B>) -> Costs {
-    let ids = segment.ids();
-    Costs::of::<W>(ids.end - ids.start, segment.bytes().len())
-}
-
-fn add(stats: &mut SearchStats, found: Found) {
-    stats.probes += found.probes;
-    stats.candidates += found.candidates;
 }
 
 fn finish(matches: Vec<Match>, mut stats: SearchStats, probed: bool) -> Matches {

@@ -38,6 +38,7 @@ mod params;
 mod plan;
 mod probe;
 pub mod scan;
+mod search;
 mod segment;
 mod topk;
 mod verify;

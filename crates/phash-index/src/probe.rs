@@ -9,7 +9,8 @@ use std::ops::Range;
 use phash_code::{Code, Codes, Kernel};
 
 use crate::Segment;
-use crate::ball::{for_each_mask, shell_size, shells, step};
+use crate::ball::{for_each_mask, shell_size, step};
+use crate::cut::Substring;
 use crate::dense::DenseBucket;
 use crate::segment::TableView;
 
@@ -17,13 +18,17 @@ use crate::segment::TableView;
 #[derive(Debug)]
 pub(crate) struct Damaged;
 
-/// Shells of one table: the distances at which its substring is probed.
+/// How many dense buckets can be gone through in the time one is searched for.
+const DENSE_SEARCH: u64 = 8;
+
+/// A shell of one table: the distance at which its substring is probed.
 struct Task {
     table: usize,
-    shells: Range<u32>,
-    /// Its part of `buckets` and of `dense`.
+    shell: u32,
+    /// Its part of `buckets`, of `dense`, and of `candidates`.
     buckets: Range<usize>,
     dense: Range<usize>,
+    candidates: Range<usize>,
 }
 
 /// One query on one segment.
@@ -53,7 +58,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             probes: self.probes + other.probes,
             buckets: self.buckets + other.buckets,
@@ -81,83 +86,77 @@ impl<'s, const W: usize> Probe<'s, W> {
         })
     }
 
-    /// Looks up every bucket that steps `0..=radius_bits` probe.
-    pub(crate) fn look_up_ball(&mut self, radius_bits: u32) -> Result<Found, Damaged> {
-        self.forget_tasks();
-        let tables = self.table_count();
-        let mut found = Found::default();
-        for table in 0..tables {
-            found = found.and(self.look_up(table as usize, 0..shells(radius_bits, table, tables))?);
-        }
-        Ok(found)
-    }
-
-    /// Looks up the buckets of step `radius_bits`. The steps before it must have been reported.
+    /// Looks up the buckets of step `radius_bits`, beside those looked up since the last report. Steps must come in order.
     pub(crate) fn look_up_step(&mut self, radius_bits: u32) -> Result<Found, Damaged> {
-        self.forget_tasks();
         let (table, distance_bits) = step(radius_bits, self.table_count());
-        self.look_up(table as usize, distance_bits..distance_bits + 1)
+        self.look_up(table as usize, distance_bits)
     }
 
-    fn table_count(&self) -> u32 {
+    pub(crate) fn table_count(&self) -> u32 {
         u32::try_from(self.tables.len()).unwrap_or(u32::MAX)
     }
 
-    fn forget_tasks(&mut self) {
-        self.tasks.clear();
-        self.buckets.clear();
-        self.dense.clear();
+    /// The table that step `radius_bits` probes and at which distance.
+    pub(crate) fn shell_of(&self, radius_bits: u32) -> Option<(Substring, u32)> {
+        let (table, distance_bits) = step(radius_bits, self.table_count());
+        self.tables.get(table as usize).map(|table| (table.substring, distance_bits))
     }
 
-    fn look_up(&mut self, number: usize, shells: Range<u32>) -> Result<Found, Damaged> {
+    fn look_up(&mut self, number: usize, shell: u32) -> Result<Found, Damaged> {
         let table = self.tables.get(number).ok_or(Damaged)?;
         let value = self.values[number];
         let len_bits = table.substring.len_bits;
-        let shells = shells.start..shells.end.min(len_bits + 1);
         let (first_bucket, first_dense) = (self.buckets.len(), self.dense.len());
-        let probes: u64 = shells.clone().map(|shell| u64::from(shell_size(len_bits, shell))).sum();
+        let probes = shell_size(len_bits, shell);
         let mut candidates = 0;
         // Every bucket is written down and the empty ones are written over: a branch on offsets that have yet to
         // arrive from memory would be guessed wrong once in a few buckets, and each time stop the reads behind it.
-        let most = first_bucket + usize::try_from(probes).map_err(|_| Damaged)?;
+        let most = first_bucket + probes as usize;
         self.buckets.resize(most, (0, 0));
         let mut next = first_bucket;
         let (mut backwards, mut last) = (false, 0);
         let buckets = &mut self.buckets[..];
-        for shell in shells.clone() {
-            for_each_mask(len_bits, shell, |mask| {
-                let at = (value ^ mask) as usize;
-                let Some([start, end]) = table.offsets.get(at..at + 2) else { return };
-                let (start, end) = (start.get(), end.get());
-                buckets[next] = (start, end);
-                next += usize::from(start < end);
-                candidates += u64::from(end.saturating_sub(start));
-                backwards |= start > end;
-                last = last.max(end);
-            });
-        }
+        for_each_mask(len_bits, shell, |mask| {
+            let at = (value ^ mask) as usize;
+            let Some([start, end]) = table.offsets.get(at..at + 2) else { return };
+            let (start, end) = (start.get(), end.get());
+            buckets[next] = (start, end);
+            next += usize::from(start < end);
+            candidates += u64::from(end.saturating_sub(start));
+            backwards |= start > end;
+            last = last.max(end);
+        });
         self.buckets.truncate(next);
         if backwards || last as usize > table.ids.len() {
             return Err(Damaged);
         }
-        for bucket in table.dense {
-            if shells.contains(&(bucket.value ^ value).count_ones()) {
-                candidates += bucket.ids.len();
-                self.dense.push(bucket);
-            }
+        let mut meet = |bucket: &'s DenseBucket| {
+            candidates += bucket.ids.len();
+            self.dense.push(bucket);
+        };
+        // They ascend by value: a few values are found by halving, many by going through all.
+        if u64::from(probes) * DENSE_SEARCH < table.dense.len() as u64 {
+            for_each_mask(len_bits, shell, |mask| {
+                let found = table.dense_values.binary_search(&(value ^ mask));
+                found.into_iter().for_each(|at| meet(&table.dense[at]));
+            });
+        } else {
+            let in_shell = |(other, _): &(&u32, &DenseBucket)| (**other ^ value).count_ones() == shell;
+            table.dense_values.iter().zip(table.dense).filter(in_shell).for_each(|(_, bucket)| meet(bucket));
         }
         self.tasks.push(Task {
             table: number,
-            shells,
+            shell,
+            candidates: 0..0,
             buckets: first_bucket..self.buckets.len(),
             dense: first_dense..self.dense.len(),
         });
         let buckets = (self.buckets.len() - first_bucket + self.dense.len() - first_dense) as u64;
-        Ok(Found { probes, buckets, candidates })
+        Ok(Found { probes: u64::from(probes), buckets, candidates })
     }
 
     /// Verifies the candidates of the buckets looked up last and calls `hit(id, distance_bits)` for each code that is
-    /// within `radius_bits` and was not met before. Returns how many distances were computed.
+    /// within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many distances were computed.
     pub(crate) fn report<C: Codes<W> + ?Sized>(
         &mut self,
         codes: &C,
@@ -172,11 +171,11 @@ impl<'s, const W: usize> Probe<'s, W> {
             Some(code) => Some(code),
             None => codes.get(self.ids.start + local),
         };
-        let mut verified = 0;
-        for task in &self.tasks {
+        self.candidates.clear();
+        let mut sane = true;
+        for task in &mut self.tasks {
             let table = &self.tables[task.table];
-            self.candidates.clear();
-            let mut sane = true;
+            let start = self.candidates.len();
             for &(start, end) in &self.buckets[task.buckets.clone()] {
                 let listed = table.ids.get(start as usize..end as usize).ok_or(Damaged)?;
                 self.candidates.extend(listed.iter().map(|id| {
@@ -187,31 +186,44 @@ impl<'s, const W: usize> Probe<'s, W> {
             for bucket in &self.dense[task.dense.clone()] {
                 self.candidates.extend(&bucket.ids);
             }
-            if !sane {
-                return Err(Damaged);
-            }
-            verified += self.candidates.len() as u64;
-            let candidates = self.candidates.iter().filter_map(|&local| Some((local, code_of(local)?)));
-            kernel.within_each(&self.query, candidates, radius_bits, |local, distance_bits| {
-                let Some(code) = code_of(local) else { return };
-                let differing = self.query ^ *code;
-                let distance_in = |number: usize| {
-                    let substring = self.tables[number].substring;
-                    differing.bits(substring.first_bit, substring.len_bits).count_ones()
-                };
-                // A code in the wrong bucket: the table was built from other codes, or damaged.
-                sane &= task.shells.contains(&distance_in(task.table));
-                let met_before = (0..self.tables.len())
-                    .any(|other| other != task.table && distance_in(other) < self.done[other]);
-                if !met_before {
-                    hit(self.ids.start + local, distance_bits);
-                }
-            });
-            if !sane {
-                return Err(Damaged);
-            }
-            self.done[task.table] = task.shells.end;
+            task.candidates = start..self.candidates.len();
         }
-        Ok(verified)
+        if !sane {
+            return Err(Damaged);
+        }
+        let (tasks, tables, candidates, done) = (&self.tasks, &self.tables, &self.candidates, &mut self.done);
+        let mut reported = 0;
+        // All tasks in one loop; which task a candidate is of matters for hits only.
+        let places =
+            (0..=u32::MAX).zip(candidates).filter_map(|(place, &local)| Some((place, code_of(local)?)));
+        kernel.within_each(&self.query, places, radius_bits, |place, distance_bits| {
+            while let Some(task) = tasks.get(reported)
+                && task.candidates.end <= place as usize
+            {
+                done[task.table] = task.shell + 1;
+                reported += 1;
+            }
+            let local = candidates[place as usize];
+            let (Some(task), Some(code)) = (tasks.get(reported), code_of(local)) else { return };
+            let differing = self.query ^ *code;
+            let distance_in = |table: &TableView<'_>| {
+                differing.bits(table.substring.first_bit, table.substring.len_bits).count_ones()
+            };
+            // A code in the wrong bucket: the table was built from other codes, or damaged.
+            sane &= distance_in(&tables[task.table]) == task.shell;
+            if !tables.iter().zip(&*done).any(|(table, &done)| distance_in(table) < done) {
+                hit(self.ids.start + local, distance_bits);
+            }
+        });
+        if !sane {
+            return Err(Damaged);
+        }
+        for task in &tasks[reported..] {
+            done[task.table] = task.shell + 1;
+        }
+        self.tasks.clear();
+        self.buckets.clear();
+        self.dense.clear();
+        Ok(self.candidates.len() as u64)
     }
 }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use phash_code::{Code, Codes, Kernel};
+use roaring::RoaringBitmap;
 
 use crate::topk::TopK;
 use crate::{Match, Matches, Plan, SearchStats};
@@ -17,9 +18,7 @@ const MAX_CHUNK: u32 = 4096;
 pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, radius_bits: u32) -> Matches {
     let ids = 0..codes.len();
     let mut matches = Vec::new();
-    within_ids(codes, ids.clone(), query, radius_bits, |id, distance_bits| {
-        matches.push(Match { distance_bits, id });
-    });
+    within_ids(codes, ids.clone(), query, radius_bits, None, &mut matches);
     matches.sort_unstable();
     Matches { matches, stats: stats(ids) }
 }
@@ -31,7 +30,7 @@ pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, 
 pub fn nearest<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, k: usize) -> Matches {
     let ids = 0..codes.len();
     let mut top = TopK::new(k.min(ids.len()), Code::<W>::BITS);
-    nearest_ids(codes, ids.clone(), query, &mut top, |_| true);
+    nearest_ids(codes, ids.clone(), query, &mut top, None);
     Matches { matches: top.into_sorted(), stats: stats(ids) }
 }
 
@@ -39,29 +38,41 @@ fn stats(ids: Range<u32>) -> SearchStats {
     SearchStats { plan: Plan::Scan, scanned: u64::from(ids.end - ids.start), ..SearchStats::default() }
 }
 
-/// Calls `found(id, distance_bits)` for each of the codes `ids` within the radius, by ascending id.
+/// Whether an id is to be reported.
+pub(crate) fn wanted(except: Option<&RoaringBitmap>, id: u32) -> bool {
+    except.is_none_or(|except| !except.contains(id))
+}
+
+/// Appends the codes `ids` within the radius that are wanted, by ascending id. Not inlined, so that a scan runs the same
+/// machine code whoever asks for it.
+#[inline(never)]
 pub(crate) fn within_ids<const W: usize, C: Codes<W> + ?Sized>(
     codes: &C,
     ids: Range<u32>,
     query: &Code<W>,
     radius_bits: u32,
-    mut found: impl FnMut(u32, u32),
+    except: Option<&RoaringBitmap>,
+    matches: &mut Vec<Match>,
 ) {
     let kernel = Kernel::detect();
     for_each_run(codes, ids, |first_id, run| {
         kernel.within(query, run, radius_bits, |index, distance_bits| {
-            found(first_id + id_of(index), distance_bits);
+            let id = first_id + id_of(index);
+            if wanted(except, id) {
+                matches.push(Match { distance_bits, id });
+            }
         });
     });
 }
 
-/// Offers the codes `ids` that `wanted` lets through to `top`, which must hold none of them.
+/// Offers the codes `ids` that are wanted to `top`, which must hold none of them.
+#[inline(never)]
 pub(crate) fn nearest_ids<const W: usize, C: Codes<W> + ?Sized>(
     codes: &C,
     ids: Range<u32>,
     query: &Code<W>,
     top: &mut TopK,
-    wanted: impl Fn(u32) -> bool,
+    except: Option<&RoaringBitmap>,
 ) {
     let kernel = Kernel::detect();
     // Short chunks at first: until there are k matches everything is one.
@@ -73,7 +84,7 @@ pub(crate) fn nearest_ids<const W: usize, C: Codes<W> + ?Sized>(
         for_each_run(codes, next..end, |first_id, run| {
             kernel.within(query, run, radius_bits, |index, distance_bits| {
                 let id = first_id + id_of(index);
-                if wanted(id) {
+                if wanted(except, id) {
                     top.offer(Match { distance_bits, id });
                 }
             });

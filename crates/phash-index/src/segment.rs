@@ -20,6 +20,10 @@ pub struct Segment<const W: usize, B> {
     bytes: B,
     layout: Layout,
     dense: Vec<DenseBucket>,
+    /// The value of each dense bucket, close together for searching.
+    dense_values: Vec<u32>,
+    /// Where the dense buckets of each table end.
+    dense_ends: Vec<usize>,
 }
 
 /// One bucket table of a segment.
@@ -31,6 +35,8 @@ pub(crate) struct TableView<'s> {
     pub(crate) ids: &'s [U32],
     /// The buckets kept as bitmaps; they are empty in `offsets`.
     pub(crate) dense: &'s [DenseBucket],
+    /// Their values, ascending.
+    pub(crate) dense_values: &'s [u32],
 }
 
 impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
@@ -48,7 +54,10 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let layout = format::read(all, Code::<W>::BITS)?;
         let meta = &layout.meta;
         let dense = dense::decode(&all[layout.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
-        Ok(Self { bytes, layout, dense })
+        let dense_values = dense.iter().map(|bucket| bucket.value).collect();
+        let end = |number: u32| dense.partition_point(|bucket| bucket.table <= number);
+        let dense_ends = (0u32..).zip(&layout.tables).map(|(number, _)| end(number)).collect();
+        Ok(Self { bytes, layout, dense, dense_values, dense_ends })
     }
 
     /// The bytes the segment was opened over.
@@ -82,14 +91,14 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
     /// The tables; `None` stands for one that the bytes no longer hold.
     pub(crate) fn tables(&self) -> impl Iterator<Item = Option<TableView<'_>>> {
         let bytes = self.bytes.as_ref();
-        (0u32..).zip(&self.layout.tables).map(move |(number, place)| {
-            let start = self.dense.partition_point(|bucket| bucket.table < number);
-            let end = self.dense.partition_point(|bucket| bucket.table <= number);
+        let starts = std::iter::once(&0).chain(&self.dense_ends);
+        self.layout.tables.iter().zip(starts.zip(&self.dense_ends)).map(move |(place, (&start, &end))| {
             Some(TableView {
                 substring: place.substring,
                 offsets: <[U32]>::ref_from_bytes(bytes.get(place.offsets.clone())?).ok()?,
                 ids: <[U32]>::ref_from_bytes(bytes.get(place.ids.clone())?).ok()?,
                 dense: &self.dense[start..end],
+                dense_values: &self.dense_values[start..end],
             })
         })
     }

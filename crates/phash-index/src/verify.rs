@@ -128,7 +128,8 @@ mod tests {
         let offsets = offsets.map(U32::new);
         let ids: Vec<U32> = ids.iter().copied().map(U32::new).collect();
         let substring = Substring { first_bit: 0, len_bits: 2 };
-        let table = TableView { substring, offsets: &offsets, ids: &ids, dense };
+        let values: Vec<u32> = dense.iter().map(|bucket| bucket.value).collect();
+        let table = TableView { substring, offsets: &offsets, ids: &ids, dense, dense_values: &values };
         let mut seen = Vec::new();
         for_each_listed(0, &table, 4, |value, id| {
             seen.push((value, id));

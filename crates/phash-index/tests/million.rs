@@ -25,7 +25,9 @@ fn a_million_codes_are_indexed_and_found_as_by_the_scan() {
             let found = index.within(&query, radius_bits);
             assert_eq!(found.matches, scan::within(&codes, &query, radius_bits).matches);
             if radius_bits <= 31 {
-                assert_eq!((found.stats.plan, found.stats.scanned), (Plan::Mixed, 1000));
+                // The short segment may be scanned at the largest of these radii.
+                assert_eq!(found.stats.plan, Plan::Mixed);
+                assert!(found.stats.scanned == 1000 || (radius_bits == 31 && found.stats.scanned == 100_000));
                 assert!(found.stats.verified < 10_000, "{:?}", found.stats);
             }
         }
