@@ -207,3 +207,47 @@ fn a_pipe_in_place_of_a_file_is_refused_and_does_not_hang() {
     sandbox.model("a.safetensors", 1);
     sandbox.run("scan .").exits(2).says("fifo.safetensors");
 }
+
+#[cfg(unix)]
+#[test]
+fn names_that_would_act_on_the_terminal_are_shown_as_escapes() {
+    let sandbox = Sandbox::new();
+    let evil = "m/a\u{1b}[2J\n\u{202e}\u{9b}b.safetensors";
+    let shown = "m/a\\x1b[2J\\n\\u{202e}\\u{9b}b.safetensors";
+    let mut tensors = tensors(1);
+    tensors[0].name = "w\u{1b}]0;x\u{7}\ny".to_owned();
+    sandbox.file(evil, &safetensors(&tensors));
+    fs::copy(sandbox.path().join(evil), sandbox.path().join("m/copy.safetensors")).unwrap();
+    sandbox.file("m/broken\u{1b}[31m\n.safetensors", b"");
+    let copy = "m/copy.safetensors";
+    let lines: [&[&str]; 8] = [
+        &["scan", "m"],
+        &["ingest", "m"],
+        &["list"],
+        &["query", evil, copy],
+        &["query", copy],
+        &["hash", "--tensors", evil],
+        &["compare", "--all", evil, copy],
+        &["hash", "m/no\u{1b}such\n.safetensors"],
+    ];
+    for line in lines {
+        let done = sandbox.phashdb(line).run();
+        let told = done.stdout() + &done.stderr();
+        let raw = told.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(raw, None, "{}", done.explain());
+        // A newline in a name does not begin a line.
+        assert!(
+            !told.lines().any(|line| line.starts_with(['\u{202e}', 'y', '.'])),
+            "{}",
+            done.explain()
+        );
+    }
+    sandbox.run("list").exits(0).prints(shown);
+    sandbox.run("scan m").exits(2).prints(shown).says("m/broken\\x1b[31m\\n.safetensors: ");
+    sandbox.phashdb(["hash", "--tensors", evil]).run().exits(0).prints(shown).prints("w\\x1b]0;x\\x07\\ny");
+    // Programs get the names as they are.
+    let record = sandbox.phashdb(["hash", "--json", evil]).run().exits(0).of_type("hash").remove(0);
+    assert_eq!(record["path"], evil);
+    let csv = sandbox.phashdb(["hash", "--format", "csv", evil]).run();
+    csv.exits(0).prints(evil);
+}

@@ -1,8 +1,11 @@
-//! Messages to standard error: errors, warnings, remarks. Never mixed with results.
+//! Messages to standard error: errors, warnings, remarks. Never mixed with results, and one line each, whatever the names
+//! that they quote hold.
 
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
+
+use crate::output::visible;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub(crate) fn message(level: Level, text: &str) {
         Level::Warning => (Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())), "warning"),
         Level::Note => (Style::new().bold(), "note"),
     };
-    let _ = writeln!(anstream::stderr(), "phashdb: {style}{word}:{style:#} {text}");
+    let _ = writeln!(anstream::stderr(), "phashdb: {style}{word}:{style:#} {}", visible(text));
 }
 
 pub(crate) fn error(text: &str) {

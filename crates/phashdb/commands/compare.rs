@@ -10,7 +10,7 @@ use crate::hiargs::HiArgs;
 use crate::inputs::{inputs, total_bytes};
 use crate::message;
 use crate::output::table::{Column, DISTANCE, Grid, Style, Tone};
-use crate::output::{Record, Value, number};
+use crate::output::{Record, Value, number, visible};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
@@ -97,7 +97,7 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, 
         Verdict::Related => Tone::Number,
         Verdict::Unrelated => Tone::Care,
     };
-    let mut text = format!("a  {}\nb  {}\n", a.name, b.name);
+    let mut text = format!("a  {}\nb  {}\n", visible(&a.name), visible(&b.name));
     text += &format!("\n{}", style.paint(verdict_tone, comparison.verdict.name()));
     match &comparison.closeness {
         Some(closeness) => {

@@ -13,7 +13,7 @@ use crate::hiargs::HiArgs;
 use crate::inputs::{is_stdin, stdin};
 use crate::message;
 use crate::output::table::{Style, Tone};
-use crate::output::{Output, Record, number};
+use crate::output::{Output, Record, number, visible};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
@@ -187,5 +187,10 @@ fn draw(style: &Style, summary: IngestSummary, bytes: u64, seconds: f64, high: &
     } else {
         String::new()
     };
-    format!("{}: {}; {}{rate}\n", high.db.display(), parts.join(", "), number::seconds(seconds))
+    format!(
+        "{}: {}; {}{rate}\n",
+        visible(&high.db.display().to_string()),
+        parts.join(", "),
+        number::seconds(seconds)
+    )
 }

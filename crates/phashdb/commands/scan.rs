@@ -151,19 +151,15 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
     let models = &work.models;
     let mut text = String::new();
     for (number, group) in grouping.groups.iter().enumerate() {
-        text += &style.paint(
-            Tone::Head,
-            &format!("group {}: {} models of one origin\n", number + 1, group.members.len() + 1),
-        );
+        let heading = format!("group {}: {} models of one origin", number + 1, group.members.len() + 1);
+        text += &format!("{}\n", style.paint(Tone::Head, &heading));
         text += &draw_group(style, models, group);
         text.push('\n');
     }
     if !grouping.alone.is_empty() {
         let heading = number::counted(grouping.alone.len() as u64, "model alone", "models alone");
-        text += &style.paint(
-            Tone::Head,
-            &format!("{heading}: the nearest other one is no nearer than chance explains\n"),
-        );
+        let heading = format!("{heading}: the nearest other one is no nearer than chance explains");
+        text += &format!("{}\n", style.paint(Tone::Head, &heading));
         text += &draw_alone(style, models, grouping);
         text.push('\n');
     }

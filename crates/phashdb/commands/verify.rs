@@ -8,7 +8,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::output::table::{Style, Tone};
-use crate::output::{Record, number};
+use crate::output::{Record, number, visible};
 use crate::progress::Progress;
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
@@ -52,11 +52,11 @@ fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String 
         text += &format!(
             "{} {}, byte {}: {}: expected {}, got {}\n",
             style.paint(Tone::Bad, "damaged:"),
-            damage.file.display(),
+            visible(&damage.file.display().to_string()),
             damage.offset_bytes,
-            damage.what,
-            damage.expected,
-            damage.got
+            visible(&damage.what),
+            visible(&damage.expected),
+            visible(&damage.got)
         );
     }
     let verdict = if report.damages.is_empty() {
@@ -65,7 +65,8 @@ fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String 
         style.paint(Tone::Bad, &number::counted(report.damages.len() as u64, "damage", "damages"))
     };
     text += &format!(
-        "{db}: {verdict}; {} and {} checked in {}\n",
+        "{}: {verdict}; {} and {} checked in {}\n",
+        visible(db),
         number::counted(report.checked_codes, "code", "codes"),
         number::bytes(report.checked_bytes),
         number::seconds(seconds)

@@ -2,6 +2,7 @@
 //! text that the command draws. Only results come here; messages go to standard error by way of [`crate::message`].
 
 mod csv;
+mod escape;
 mod json;
 pub(crate) mod number;
 mod record;
@@ -9,6 +10,7 @@ pub(crate) mod table;
 
 use std::io::{self, Write};
 
+pub(crate) use escape::visible;
 pub(crate) use record::{Record, Value};
 use table::Style;
 

@@ -1,6 +1,9 @@
 //! Tables for people: aligned columns as wide as the terminal allows, colours where wanted. Draws text; prints nothing.
+//! Every cell and every painted text goes through [`visible`]: names from files cannot act on the terminal.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
+
+use super::visible;
 
 /// How text is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +48,11 @@ impl Tone {
 }
 
 impl Style {
-    /// Text in a tone.
+    /// One line of text in a tone.
     pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
+        let text = visible(text);
         if !self.color || tone == Tone::Plain {
-            return text.to_owned();
+            return text.into_owned();
         }
         let style = tone.style();
         format!("{style}{text}{style:#}")
@@ -121,12 +125,12 @@ impl Grid {
         grid
     }
 
-    /// Adds a row: a tone and a text for each column.
+    /// Adds a row: a tone and one line of text for each column.
     pub(crate) fn row(&mut self, cells: &[(Tone, String)]) {
         let cells: Vec<Cell> = cells
             .iter()
             .zip(&self.columns)
-            .map(|((tone, text), column)| self.cell(*tone, text, column.align))
+            .map(|((tone, text), column)| self.cell(*tone, &visible(text), column.align))
             .collect();
         self.table.add_row(cells);
     }
