@@ -100,13 +100,21 @@ impl Costs {
         buckets * self.access_ns + candidates * (self.code_ns + CANDIDATE_NS)
     }
 
-    /// What the whole ball of a radius takes if the codes are spread evenly over the buckets.
-    pub(crate) fn ball(&self, cut: impl ExactSizeIterator<Item = Substring>, radius_bits: u32) -> Expected {
+    /// What the whole ball of a radius takes if the query's own buckets hold `bucket_ids` ids; if that is 0, if the codes
+    /// are spread evenly over the buckets.
+    pub(crate) fn ball(
+        &self,
+        cut: impl ExactSizeIterator<Item = Substring>,
+        radius_bits: u32,
+        bucket_ids: f64,
+    ) -> Expected {
         let tables = as_u32(cut.len());
         let mut all = Expected { look_up_ns: self.set_up(tables) + self.batch(), ..Expected::default() };
         for (table, substring) in (0u32..).zip(cut) {
+            let mut before = bucket_ids / THINNING;
             for shell in 0..shells(radius_bits, table, tables) {
-                all = all.and(self.shell(substring, shell, 0.0));
+                all = all.and(self.shell(substring, shell, before));
+                before *= THINNING;
             }
         }
         all
@@ -176,13 +184,13 @@ mod tests {
         for radius_bits in 0..=256 {
             let (table, shell) = crate::ball::step(radius_bits, 13);
             steps += costs.shell(cut[table as usize], shell, 0.0).ns();
-            let ball = costs.ball(cut.iter().copied(), radius_bits).ns();
+            let ball = costs.ball(cut.iter().copied(), radius_bits, 0.0).ns();
             assert!((ball - steps).abs() <= 1e-9 * ball);
         }
         // All shells of all tables: every value once.
         let values: f64 = cut.iter().map(|substring| f64::from(substring.values())).sum();
         let look_up_ns =
-            costs.ball(cut.iter().copied(), 13 * 21).look_up_ns - costs.set_up(13) - costs.batch();
+            costs.ball(cut.iter().copied(), 13 * 21, 0.0).look_up_ns - costs.set_up(13) - costs.batch();
         assert!((look_up_ns / costs.probes(values) - 1.0).abs() < 1e-9);
     }
 
@@ -190,7 +198,7 @@ mod tests {
     fn few_codes_and_large_radii_are_cheaper_to_scan() {
         let index_wins = |codes: u32, radius_bits| {
             let costs = Costs::of::<4>(codes, codes as usize * 98);
-            costs.ball(cut(256, None, codes).unwrap().into_iter(), radius_bits).ns() < costs.scan()
+            costs.ball(cut(256, None, codes).unwrap().into_iter(), radius_bits, 0.0).ns() < costs.scan()
         };
         assert!(index_wins(1_000_000, 12) && index_wins(1_000_000, 31));
         assert!(!index_wins(1_000_000, 100) && !index_wins(100, 0));

@@ -24,6 +24,7 @@ pub struct Segment<const W: usize, B> {
     dense_values: Vec<u32>,
     /// Where the dense buckets of each table end.
     dense_ends: Vec<usize>,
+    dense_bucket_ids: f64,
 }
 
 /// One bucket table of a segment.
@@ -57,7 +58,10 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let dense_values = dense.iter().map(|bucket| bucket.value).collect();
         let end = |number: u32| dense.partition_point(|bucket| bucket.table <= number);
         let dense_ends = (0u32..).zip(&layout.tables).map(|(number, _)| end(number)).collect();
-        Ok(Self { bytes, layout, dense, dense_values, dense_ends })
+        let squares: f64 = dense.iter().map(|bucket| (bucket.ids.len() as f64).powi(2)).sum();
+        let all_ids = f64::from(meta.end_id - meta.first_id).max(1.0) * layout.tables.len() as f64;
+        let dense_bucket_ids = squares / all_ids;
+        Ok(Self { bytes, layout, dense, dense_values, dense_ends, dense_bucket_ids })
     }
 
     /// The bytes the segment was opened over.
@@ -79,6 +83,11 @@ impl<const W: usize, B> Segment<W, B> {
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// How many ids the bucket of a stored code holds that the dense buckets account for, on average.
+    pub(crate) fn dense_bucket_ids(&self) -> f64 {
+        self.dense_bucket_ids
     }
 
     /// The substring of each table.
