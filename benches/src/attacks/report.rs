@@ -71,7 +71,9 @@ pub fn baselines_table(
     baselines: &BTreeMap<String, Baselines>,
     twins: &[(String, String)],
 ) -> Table {
-    let ample = |name: &String| models.get(name).is_some_and(|model| !model.is_weak());
+    let ample = |name: &String| {
+        baselines.contains_key(name) && models.get(name).is_some_and(|model| !model.is_weak())
+    };
     let twins = || twins.iter().filter(|(a, b)| ample(a) && ample(b));
     let best = |(a, b): &(String, String)| {
         let (a, b) = (&models.get(a)?.views, &models.get(b)?.views);
