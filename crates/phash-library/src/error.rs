@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use phash_core::View;
 
@@ -23,14 +24,20 @@ pub enum Error {
         /// What is wrong.
         source: phash_index::Error,
     },
+    /// The file of an index segment cannot be used. Answers are complete without it, only slower.
+    #[error("index segment: {source}; searching goes on without it, and the next ingest builds it again")]
+    SegmentFile {
+        /// What is wrong with the file.
+        source: Arc<phash_store::Error>,
+    },
     /// A weights file without a single tensor: nothing to recognise.
     #[error("{}: holds no tensors; check that this is the weights file that was meant", path.display())]
     NoTensors {
         /// The file.
         path: PathBuf,
     },
-    /// No tensor gives a code, and some of them because of NaN or infinite values: a failed training run, or damage.
-    #[error("{}: no tensor can be hashed, {tensors} of them because of NaN or infinite values; the weights are damaged: write or fetch the file again", path.display())]
+    /// No tensor gives a code, and some of them because of NaN, infinite or overflowing values: a failed training run, or damage.
+    #[error("{}: no tensor can be hashed, {tensors} of them because of NaN, infinite or overflowing values; the weights look damaged: write or fetch the file again", path.display())]
     NotFinite {
         /// The file.
         path: PathBuf,

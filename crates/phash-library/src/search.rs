@@ -45,6 +45,13 @@ impl ViewSearch<CodeView<4>> {
         let voids = reader.voids(name)?.clone();
         let mut search = Self { view, codes, segments: Vec::new(), voids, unusable: Vec::new() };
         for (ids, bytes) in reader.segments(name)? {
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(source) => {
+                    search.unusable.push(Error::SegmentFile { source });
+                    continue;
+                }
+            };
             match Segment::open(Bytes::Stored(bytes)) {
                 Ok(segment) if segment.ids() == ids => search.segments.push(segment),
                 Ok(segment) => {

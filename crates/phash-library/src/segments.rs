@@ -13,6 +13,7 @@ use phash_store::{OpenOptions, Reader, Writer};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::schema::schema;
+use crate::search::ViewSearch;
 
 /// Codes that are not worth a segment: scanning them takes some hundred microseconds.
 pub(crate) const MIN_CODES: u32 = 65_536;
@@ -36,6 +37,7 @@ pub(crate) fn build_segments(
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<()> {
     for view in View::ALL {
+        drop_unusable(dir, writer, view)?;
         let Some(ids) = to_build(&writer.segments(view.name())?, writer.model_count()) else { continue };
         if cancel.load(Ordering::Relaxed) {
             return Ok(());
@@ -60,6 +62,20 @@ pub(crate) fn build_segments(
             return Err(Error::Index { view, source });
         }
         written?;
+        writer.commit()?;
+    }
+    Ok(())
+}
+
+/// Drops the view's first segment that cannot be used and those behind it, so that they are built again.
+fn drop_unusable(dir: &Path, writer: &mut Writer, view: View) -> Result<()> {
+    let stored = writer.segments(view.name())?;
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let usable = ViewSearch::stored(view, &Reader::open(dir, OpenOptions::default())?)?.indexed();
+    if let Some(unusable) = stored.iter().find(|ids| !usable.contains(ids)) {
+        writer.drop_segments(view.name(), unusable.start..u32::MAX)?;
         writer.commit()?;
     }
     Ok(())

@@ -20,7 +20,7 @@ pub struct Candidate {
 impl Candidate {
     /// A file, not looked at yet.
     pub fn file(path: &Path) -> Self {
-        Self { label: path.display().to_string(), input: Ok(Input::Path(path.to_owned())) }
+        Self { label: path_text(path), input: Ok(Input::Path(path.to_owned())) }
     }
 }
 
@@ -28,6 +28,38 @@ impl Candidate {
 pub fn walk(paths: &[PathBuf]) -> impl Iterator<Item = Candidate> {
     paths.iter().flat_map(|path| discover(path)).map(|found| match found {
         Ok(model) => Candidate::file(&model.path),
-        Err(error) => Candidate { label: error.path().display().to_string(), input: Err(Error::from(error)) },
+        Err(error) => Candidate { label: path_text(error.path()), input: Err(Error::from(error)) },
     })
+}
+
+/// A path as text, so that different paths have different texts: bytes that are not UTF-8 as `\xff`, and then backslashes
+/// as `\\`.
+pub(crate) fn path_text(path: &Path) -> String {
+    if let Some(text) = path.to_str() {
+        return text.to_owned();
+    }
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text += &chunk.valid().replace('\\', "\\\\");
+        for byte in chunk.invalid() {
+            text += &format!("\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn paths_that_are_not_utf8_have_texts_of_their_own() {
+        let text = |bytes: &[u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(text(b"a/\xff\\b"), "a/\\xff\\\\b");
+        assert_ne!(text(b"\xff"), text(b"\xfe"));
+        assert_eq!(text("ü\\x".as_bytes()), "ü\\x");
+    }
 }

@@ -52,7 +52,7 @@ fn one_view_is_enough_to_join_and_the_distance_is_the_best_views() {
     assert_eq!(found.representative, 0, "of two equally central ones the first by name");
     let closeness = found.members[0].model.closeness.unwrap();
     assert_eq!((closeness.distance_bits, closeness.view), (9, View::Blocks));
-    assert_eq!(found.members[0].model.verdict, Verdict::SameWeights);
+    assert_eq!(found.members[0].model.verdict, Verdict::NearCopy);
     let (alone, nearest) = grouping.alone[0];
     assert_eq!(alone, 2);
     assert_eq!(nearest.unwrap().closeness.unwrap().distance_bits, 119, "blocks of c and b");

@@ -138,7 +138,7 @@ fn significant(query: &Query, query_id: u32, views: &[View]) -> Vec<(u32, u32)> 
 }
 
 #[test]
-fn index_segments_change_no_answer_and_a_damaged_one_is_done_without() {
+fn index_segments_change_no_answer_and_a_damaged_or_missing_one_is_done_without_and_built_again() {
     let dir = tempfile::tempdir().unwrap();
     let db = dir.path().join("library.phash");
     fill(&db);
@@ -175,4 +175,23 @@ fn index_segments_change_no_answer_and_a_damaged_one_is_done_without() {
     let library = Library::open(&db).unwrap();
     assert_eq!(library.unusable_segments().count(), 2);
     check(&library);
+    drop(library);
+
+    // Built again when asked to, whether a file is damaged, missing or too short.
+    let rebuild = || {
+        index(&db, &AtomicBool::new(false), &mut |_| ()).unwrap();
+        let library = Library::open(&db).unwrap();
+        assert_eq!(library.unusable_segments().count(), 0);
+        assert_eq!(library.segments(View::Blocks).len(), 1);
+        assert_eq!(Library::verify(&db, &mut |_, _| {}).unwrap().damages, []);
+        std::fs::read_dir(db.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let files = rebuild();
+    std::fs::remove_file(&files[0]).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&files[1]).unwrap().set_len(100).unwrap();
+    let library = Library::open(&db).unwrap();
+    assert_eq!(library.unusable_segments().count(), 2);
+    check(&library);
+    drop(library);
+    assert_eq!(rebuild().len(), 2);
 }

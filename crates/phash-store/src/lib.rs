@@ -62,7 +62,7 @@ pub use error::{Error, Result};
 pub use files::layout::FORMAT_VERSION;
 pub use files::view::CodeView;
 pub use mmap::Map;
-pub use reader::{Damage, Models, OpenOptions, Reader, VerifyReport};
+pub use reader::{Damage, Models, OpenOptions, Reader, StoredSegment, VerifyReport};
 pub use records::{
     Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Source, Stamp, TensorRow, ViewCode,
 };

@@ -2,7 +2,6 @@
 //! and how much that is.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_store::{Stamp, Writer};
@@ -10,7 +9,7 @@ use phash_weights::FileStamp;
 
 use crate::error::{Error, Result};
 use crate::pipeline::Input;
-use crate::walk::Candidate;
+use crate::walk::{Candidate, path_text};
 
 /// What is to be done with a candidate.
 #[derive(Debug)]
@@ -69,12 +68,16 @@ pub(super) fn plan(writer: &Writer, candidates: Vec<Candidate>, cancel: &AtomicB
                 continue;
             }
         };
-        if let Some(source) = writer.unchanged(&label, store_stamp(stamp))? {
+        let absolute = path_text(&std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+        // The label may be relative, and the same one may have meant another file elsewhere.
+        let unchanged =
+            writer.unchanged(&label, store_stamp(stamp))?.filter(|source| source.path == absolute);
+        if let Some(source) = unchanged {
             planned.tasks.push(Task::Unchanged { label, id: source.model_id });
             continue;
         }
         planned.bytes = planned.bytes.saturating_add(stamp.len_bytes);
-        planned.tasks.push(Task::Hash { path: absolute(path), label });
+        planned.tasks.push(Task::Hash { path: absolute, label });
         planned.inputs.push(input);
     }
     Ok(planned)
@@ -83,8 +86,4 @@ pub(super) fn plan(writer: &Writer, candidates: Vec<Candidate>, cancel: &AtomicB
 /// The stamp in the store's words.
 pub(super) fn store_stamp(stamp: FileStamp) -> Stamp {
     Stamp { len_bytes: stamp.len_bytes, mtime_ns: stamp.mtime_ns }
-}
-
-fn absolute(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

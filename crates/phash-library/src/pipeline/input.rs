@@ -9,6 +9,7 @@ use phash_core::TensorSource as _;
 use phash_weights::WeightsFile;
 
 use crate::error::{Error, Result};
+use crate::walk::path_text;
 
 /// Where a model's weights come from.
 pub enum Input {
@@ -27,7 +28,7 @@ impl Input {
     /// What messages call the input: the path, or the stream's name.
     pub fn name(&self) -> String {
         match self {
-            Input::Path(path) => path.display().to_string(),
+            Input::Path(path) => path_text(path),
             Input::Stream { name, .. } => name.clone(),
         }
     }

@@ -25,6 +25,9 @@ pub use models::Models;
 use snapshot::Snapshot;
 pub use verify::{Damage, VerifyReport};
 
+/// The ids that an index segment covers, and its bytes or why there are none.
+pub type StoredSegment = (Range<u32>, std::result::Result<SegmentBytes, Arc<Error>>);
+
 /// How a reader reads code files and index segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
@@ -217,11 +220,12 @@ impl Reader {
         Ok(self.catalog().tensors(tensor_id..tensor_id.saturating_add(1))?.pop())
     }
 
-    /// The index segments of a view with their id ranges, in order of ids. They are disjoint and need not cover all.
+    /// The index segments of a view with their id ranges, in order of ids: their bytes, or why the file cannot be used
+    /// (missing, too short, unreadable). They are disjoint and need not cover all; what they do not cover can be scanned.
     ///
     /// # Errors
     /// [`Error::UnknownView`].
-    pub fn segments(&self, view: &str) -> Result<Vec<(Range<u32>, SegmentBytes)>> {
+    pub fn segments(&self, view: &str) -> Result<Vec<StoredSegment>> {
         let number = self.schema().view_number(view)?;
         let of_view = self.snapshot.segments.iter().filter(|(row, _)| row.view as usize == number);
         Ok(of_view.map(|(row, bytes)| (row.first_id..row.end_id, bytes.clone())).collect())

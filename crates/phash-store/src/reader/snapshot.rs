@@ -18,12 +18,16 @@ use crate::vfs::Vfs;
 /// How often a snapshot is taken anew when the writer drops index segments while it is taken.
 const ATTEMPTS: usize = 8;
 
+/// An index segment's bytes, or why its file cannot be used.
+pub(super) type Segment = std::result::Result<SegmentBytes, Arc<Error>>;
+
 /// A database as of one commit.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) head: Head,
     pub(super) files: Vec<Arc<CodeFile>>,
-    pub(super) segments: Vec<(SegmentRow, SegmentBytes)>,
+    /// What the catalog names; a file that cannot be used costs speed, not answers.
+    pub(super) segments: Vec<(SegmentRow, Segment)>,
     voids: Vec<OnceLock<RoaringBitmap>>,
     /// In a lock because an SQLite connection serves one thread at a time.
     pub(super) catalog: Mutex<Catalog>,
@@ -39,17 +43,16 @@ impl Snapshot {
         }
         let mut attempt = 1;
         loop {
-            match Self::take_once(vfs, dir, mmap, old) {
-                // A segment may be dropped between reading the catalog and opening the file.
-                Err(Error::Io { source, path, .. })
-                    if source.kind() == io::ErrorKind::NotFound
-                        && path.extension().is_some_and(|kind| kind == "mih")
-                        && attempt < ATTEMPTS =>
-                {
-                    attempt += 1;
-                }
-                other => return other,
+            let snapshot = Self::take_once(vfs, dir, mmap, old)?;
+            // A segment may be dropped between reading the catalog and opening the file.
+            let missing = |bytes: &Segment| {
+                let Err(error) = bytes else { return false };
+                matches!(&**error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+            };
+            if attempt == ATTEMPTS || !snapshot.segments.iter().any(|(_, bytes)| missing(bytes)) {
+                return Ok(snapshot);
             }
+            attempt += 1;
         }
     }
 
@@ -73,10 +76,10 @@ impl Snapshot {
         for row in catalog.segments(&head)? {
             let known = old.and_then(|old| old.segments.iter().find(|(known, _)| *known == row));
             let bytes = match known {
-                Some((_, bytes)) => bytes.clone(),
-                None => {
+                Some((_, Ok(bytes))) => Ok(bytes.clone()),
+                _ => {
                     let view = &head.schema.views[row.view as usize];
-                    segment::open(vfs, &segment::path(dir, &view.name, &row), &row, mmap)?
+                    segment::open(vfs, &segment::path(dir, &view.name, &row), &row, mmap).map_err(Arc::new)
                 }
             };
             segments.push((row, bytes));

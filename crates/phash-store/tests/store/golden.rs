@@ -49,7 +49,10 @@ fn a_database_of_version_1_opens_and_gives_the_same_answers() {
     check_range(&reader, 40);
     assert_eq!(reader.model(3).unwrap().unwrap().sources[1].label, "copies/of-3");
     assert_eq!(reader.versions("m/4").unwrap().len(), 2);
-    assert_eq!(reader.segments("energy").unwrap()[0].1.as_ref(), b"opaque bytes of an index segment");
+    assert_eq!(
+        reader.segments("energy").unwrap()[0].1.as_ref().unwrap().as_ref(),
+        b"opaque bytes of an index segment"
+    );
     let report = reader.verify(&mut |_, _| {}).unwrap();
     assert!(report.is_sound(), "{report:?}");
     drop(reader);

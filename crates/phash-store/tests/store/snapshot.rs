@@ -45,7 +45,7 @@ fn readers_see_whole_commits_while_a_writer_runs() {
                         let segments = reader.segments("energy").unwrap();
                         assert_eq!(segments.len(), usize::from(count > 0));
                         for (ids, bytes) in segments {
-                            assert_eq!((ids.end, bytes.as_ref()), (count, &count.to_le_bytes()[..]));
+                            assert_eq!((ids.end, bytes.unwrap().as_ref()), (count, &count.to_le_bytes()[..]));
                         }
                         let report = reader.verify(&mut |_, _| {}).unwrap();
                         assert!(report.is_sound(), "{report:?}");
