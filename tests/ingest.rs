@@ -92,6 +92,19 @@ fn a_changed_file_becomes_a_new_version_and_the_old_one_stays_findable() {
 }
 
 #[test]
+fn the_same_label_size_and_time_in_another_folder_is_not_unchanged() {
+    let (here, there) = (Sandbox::new(), Sandbox::new());
+    let db = here.path().join("library.phash");
+    for (sandbox, seed) in [(&here, 1), (&there, 2)] {
+        let path = sandbox.model("model.safetensors", seed);
+        let then = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_577_836_800);
+        fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+        let args = ["--db".as_ref(), db.as_os_str(), "ingest".as_ref(), "model.safetensors".as_ref()];
+        sandbox.phashdb(args).run().exits(0).prints("1 model ingested");
+    }
+}
+
+#[test]
 fn equal_contents_under_another_path_are_a_duplicate_and_shown() {
     let sandbox = Sandbox::new();
     sandbox.model("a.safetensors", 1);
