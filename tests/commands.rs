@@ -1,6 +1,6 @@
 //! Each command does what its help says, and its exit status tells the outcome.
 
-use crate::support::{MODELS, Sandbox};
+use crate::support::{MODELS, Sandbox, Tensor, safetensors};
 
 #[test]
 fn version_names_program_and_hash_parameters() {
@@ -34,6 +34,10 @@ fn wrong_usage_exits_2_and_creates_nothing() {
     sandbox.run("query --radius 3 --top-k 1 x").exits(2);
     sandbox.run("query --view neither x").exits(2).says("energy");
     sandbox.run("frobnicate").exits(2);
+    for jobs in ["0", "1025", "70000", "99999999999999999999"] {
+        sandbox.run(&format!("hash --jobs {jobs} x")).exits(2).says("--jobs").says(jobs);
+    }
+    sandbox.run("hash --jobs 1025 x").says("1..=1024");
     sandbox.run("ingest").exits(2);
     assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 0, "something was created");
 }
@@ -65,6 +69,11 @@ fn the_library_is_found_by_option_then_environment_then_name() {
     let mut by_environment = sandbox.phashdb(["ingest", "a.safetensors"]);
     by_environment.command.env("PHASHDB_DB", "other.phash");
     by_environment.run().exits(0).prints("1 model ingested");
+    // Set but empty is as good as unset.
+    let mut by_name = sandbox.phashdb(["ingest", "a.safetensors"]);
+    by_name.command.env("PHASHDB_DB", "");
+    by_name.run().exits(0).prints("library.phash: ").prints("1 unchanged");
+    sandbox.run("--help").exits(0).prints("PHASHDB_DB");
     let mut by_option = sandbox.phashdb(["--db", "third.phash", "ingest", "a.safetensors"]);
     by_option.command.env("PHASHDB_DB", "other.phash");
     by_option.run().exits(0).prints("third.phash: 1 model ingested");
@@ -81,7 +90,7 @@ fn scan_groups_copies_and_leaves_strangers_alone() {
         .run("scan x")
         .exits(0)
         .is_silent()
-        .prints("group 1: 2 models of one origin")
+        .prints("group 1: 2 matching models")
         .prints("identical contents")
         .prints("1 model alone")
         .prints("3 models, 1 group of copies with 2 models, 1 alone");
@@ -106,6 +115,10 @@ fn compare_gives_each_verdict_its_word() {
         "identical contents"
     );
     assert_eq!(verdict(parent, "fashion-cnn/twin-1-keras.safetensors"), "same weights");
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-bf16.safetensors"), "same weights");
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-int8.safetensors"), "same weights");
+    // Half of its weights are gone: near, but not the same.
+    assert_eq!(verdict(parent, "fashion-cnn/twin-1-pruned-50.safetensors"), "near copy");
     assert_eq!(verdict(parent, "fashion-cnn/twin-1-finetuned.safetensors"), "near copy");
     assert_eq!(verdict(parent, "fashion-cnn/twin-2.safetensors"), "unrelated");
     assert_eq!(
@@ -191,6 +204,72 @@ fn verify_finds_a_flipped_byte_names_the_file_and_exits_2() {
     done.exits(2);
     let told = done.stdout() + &done.stderr();
     assert!(told.contains("energy.codes"), "{}", done.explain());
+}
+
+#[test]
+fn verify_tells_damage_that_keeps_the_library_from_being_opened() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest a.safetensors").exits(0);
+    let codes = sandbox.path().join("library.phash/energy.codes");
+    let sound = std::fs::read(&codes).unwrap();
+    let check = |bytes: &[u8]| {
+        std::fs::write(&codes, bytes).unwrap();
+        sandbox.run("info").exits(2);
+        let done = sandbox.run("verify --json");
+        let damages = done.exits(2).of_type("damage");
+        assert!(!damages.is_empty(), "{}", done.explain());
+        for damage in &damages {
+            assert!(damage["file"].as_str().unwrap().ends_with("energy.codes"), "{damage}");
+            assert!(damage["offset_bytes"].is_u64() && damage["what"].is_string(), "{damage}");
+            assert!(damage["expected"].is_string() && damage["got"].is_string(), "{damage}");
+        }
+        assert_eq!(done.of_type("summary")[0]["damages"], damages.len(), "{}", done.explain());
+        sandbox.run("verify").exits(2).prints("damaged: ").prints("energy.codes").prints("1 damage");
+        let csv = sandbox.run("verify --format csv").exits(2).stdout();
+        assert!(csv.starts_with("type,file,offset_bytes,what,expected,got\ndamage,"), "{csv}");
+    };
+    // The file's header, and the code in its first block, behind the block's header.
+    for at in [40, 4096 + 64 + 3] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        check(&bytes);
+    }
+    check(&sound[..sound.len() - 1]);
+    std::fs::write(&codes, &sound).unwrap();
+    sandbox.run("verify").exits(0).prints("sound");
+}
+
+#[test]
+fn list_shows_the_current_version_first_and_weak_models_everywhere() {
+    let sandbox = Sandbox::new();
+    // Integers alone have no features: weak.
+    let weak = |byte: u8| {
+        let (name, shape) = ("w".to_owned(), vec![64, 64]);
+        safetensors(&[Tensor { name, dtype: "I8", shape, bytes: vec![byte; 64 * 64] }])
+    };
+    for (version, byte) in [(1, 1), (2, 2), (3, 1)] {
+        sandbox.file("x.safetensors", &weak(byte));
+        // Changed contents of the same size and time would be taken for unchanged.
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(9000 - 1000 * version);
+        let file = std::fs::File::options().append(true).open(sandbox.path().join("x.safetensors")).unwrap();
+        file.set_modified(time).unwrap();
+        sandbox.run("ingest x.safetensors").exits(0);
+    }
+    sandbox.file("y.safetensors", &weak(1));
+    sandbox.run("ingest y.safetensors").exits(0);
+    let text = sandbox.run("list").exits(0).stdout();
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let ends = |row: usize, words: &[&str]| {
+        assert!(rows[row].ends_with(words), "row {row} does not end with {words:?}:\n{text}");
+    };
+    assert_eq!((rows[0][0], rows[0][1]), ("0", "3"), "{text}");
+    ends(0, &["x.safetensors", "(weak)"]);
+    ends(1, &["x.safetensors", "(weak,", "superseded)"]);
+    ends(2, &["y.safetensors", "(weak)"]);
+    assert_eq!((rows[3][0], rows[3][1]), ("1", "2"), "{text}");
+    ends(3, &["x.safetensors", "(weak,", "superseded)"]);
+    assert_eq!(sandbox.run("list --json").of_type("model")[0]["version"], 3);
 }
 
 #[test]

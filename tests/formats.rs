@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Done, Sandbox};
+use crate::support::{Done, Sandbox, Tensor, safetensors};
 
 /// A library of three models, one of them a copy.
 fn sandbox() -> Sandbox {
@@ -224,6 +224,34 @@ fn csv_has_one_header_and_a_row_for_each_result() {
     let text = sandbox.run("scan --format csv a.safetensors b.safetensors c.safetensors").exits(0).stdout();
     assert!(text.contains("\nmember,1,b.safetensors,0,energy,"), "{text}");
     assert!(text.contains("\nalone,,c.safetensors,"), "{text}");
+}
+
+#[test]
+fn csv_columns_do_not_depend_on_the_first_record() {
+    let sandbox = sandbox();
+    let integers = Tensor { name: "w".to_owned(), dtype: "I8", shape: vec![64, 64], bytes: vec![1; 64 * 64] };
+    sandbox.file("i.safetensors", &safetensors(&[integers]));
+    sandbox.run("ingest i.safetensors --db i.phash").exits(0);
+    let head = |line: &str| {
+        let text = sandbox.run(line).exits(0).stdout();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        assert!(lines.len() > 1, "{text}");
+        lines
+    };
+    let one = head("hash --format csv i.safetensors a.safetensors");
+    assert_eq!(one[0], head("hash --format csv a.safetensors")[0]);
+    assert!(one[0].contains(",tensors_skipped,skipped_reasons,file_digest,"), "{}", one[0]);
+    for row in &one[1..] {
+        assert!(row.contains(",\"{\"\""), "the reasons are one cell: {row}");
+    }
+    let stored = head("list --format csv --db i.phash");
+    assert_eq!(stored[0], head("list --format csv")[0]);
+    assert_eq!(
+        stored[0],
+        "type,id,label,version,format,weak,features.energy,features.blocks,tensors_used,tensors_skipped,\
+         content_digest,ingested_at_ms,sources"
+    );
+    assert!(stored[1].contains("[{\"\"label\"\":\"\"i.safetensors\"\""), "{}", stored[1]);
 }
 
 #[test]

@@ -165,4 +165,10 @@ fn a_weak_query_and_a_weak_match_are_marked() {
     let weak = format!("{MODELS}/mtcnn/pnet-torch.safetensors");
     let done = sandbox.phashdb(["query", "--top-k", "1", &weak]).run();
     done.exits(0).says("warning").says("pnet-torch.safetensors: weak").prints("weak");
+    let models = sandbox.run("list --json").of_type("model");
+    for (weak, id) in models.iter().map(|model| (model["weak"] == true, &model["id"])) {
+        let done = sandbox.run(&format!("query --top-k 1 --id {id}"));
+        assert_eq!(done.stderr().contains(&format!("warning: id {id}: weak")), weak, "{}", done.explain());
+    }
+    assert!(models.iter().any(|model| model["weak"] == true), "a weak one is among them");
 }

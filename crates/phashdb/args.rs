@@ -1,5 +1,5 @@
 //! Owns the command line as the user types it: clap structures that hold strings and numbers, and their help texts.
-//! Nothing here is opened, looked up or defaulted from the environment but by clap; [`crate::hiargs`] gives it meaning.
+//! Nothing here is opened, looked up or defaulted from the environment; [`crate::hiargs`] gives it meaning.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,10 @@ macro_rules! exit_status {
         "\
 Exit status:
   0    found something, or did all that was asked
-  1    found nothing (query: no match; scan: no group; compare: unrelated; list: no model)
-  2    an error, or an input was skipped: the messages on standard error name each
+  1    found nothing (query: no match; scan: no group; compare: unrelated; list: no model;
+       ingest: no weights file)
+  2    an error, or an input was skipped: the messages on standard error name each;
+       verify: damage was found
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept)"
     };
 }
@@ -36,8 +38,8 @@ pub(crate) struct LowArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct GlobalArgs {
-    /// The library: a directory [default: ./library.phash]
-    #[arg(long, global = true, value_name = "DIR", env = "PHASHDB_DB", hide_env_values = true)]
+    /// The library: a directory [default: $PHASHDB_DB if set and not empty, else ./library.phash]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) db: Option<PathBuf>,
     /// How results are printed; json and jsonl objects have a "type" field first
     #[arg(long, global = true, value_name = "FORMAT", default_value = "table")]
@@ -51,9 +53,9 @@ pub(crate) struct GlobalArgs {
     /// When to use colours; auto: only on a terminal, and not if NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorArg,
-    /// Hashing threads [default: the number of processors]; the results do not depend on it
-    #[arg(long, short, global = true, value_name = "N")]
-    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    /// Hashing threads, 1 to 1024 [default: the number of processors]; the results do not depend on it
+    #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
 }
 
 /// A name of an output format.
@@ -209,7 +211,7 @@ pub(crate) struct HashArgs {
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Verdicts:
   identical contents  the same tensors byte for byte, whatever their names and order
-  same weights        at most 12 bits apart, E <= 1e-6: another format, precision or layout
+  same weights        at most 4 bits apart, E <= 1e-6: another format, precision or layout
   near copy           E <= 1e-12: quantised, pruned, lightly fine-tuned
   related             E <= 1e-6: fine-tuned or merged, most likely
   unrelated           anything else

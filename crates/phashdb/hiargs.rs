@@ -43,8 +43,8 @@ impl HiArgs {
         let color = AutoStream::choice(&stdout) != ColorChoice::Never;
         let width = if stdout.is_terminal() { terminal_width() } else { None };
         Self {
-            db: low.db.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DB)),
-            threads: low.jobs.unwrap_or_else(processors),
+            db: low.db.clone().or_else(db_of_environment).unwrap_or_else(|| PathBuf::from(DEFAULT_DB)),
+            threads: low.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())).unwrap_or_else(processors),
             format,
             cancel: signal::cancel_flag(),
             stdout_style: Style { color, width },
@@ -62,6 +62,11 @@ impl HiArgs {
         };
         Output::new(self.format, self.stdout_style, out)
     }
+}
+
+/// The library that the environment names; a variable that is set but empty names none.
+fn db_of_environment() -> Option<PathBuf> {
+    std::env::var_os("PHASHDB_DB").filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
 fn processors() -> NonZeroUsize {

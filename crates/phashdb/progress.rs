@@ -1,37 +1,39 @@
-//! Owns the progress bar: files and bytes, on standard error, only if that is a terminal. Messages printed while a bar is
-//! shown go through it, so that neither spoils the other.
+//! Owns the progress bar: files and bytes, on standard error, only if that is a terminal and once the total is known.
+//! Messages printed while a bar is shown go through it, so that neither spoils the other.
 
 use std::io::IsTerminal as _;
+use std::sync::Once;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar that counts bytes and names files; cheap to clone, shared by threads.
-#[derive(Clone, Debug)]
+/// A bar that counts bytes and names files; gone when dropped.
+#[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
+    shown: Once,
 }
 
 impl Progress {
-    /// A bar for work of unknown size; call [`Progress::set_total`] when it is known.
+    /// A bar for work of unknown size, hidden until [`Progress::set_total`] tells it.
     pub(crate) fn new(what: &'static str) -> Self {
-        let bar = ProgressBar::new(0);
-        if std::io::stderr().is_terminal() {
-            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        } else {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         let template = "{prefix} [{bar:24}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  eta {eta}  {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(what);
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        Self { bar, shown: Once::new() }
     }
 
     pub(crate) fn set_total(&self, bytes: u64) {
         self.bar.set_length(bytes);
+        if bytes > 0 && std::io::stderr().is_terminal() {
+            self.shown.call_once(|| {
+                self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+                self.bar.enable_steady_tick(Duration::from_millis(200));
+            });
+        }
     }
 
     pub(crate) fn advance(&self, bytes: u64) {

@@ -5,8 +5,9 @@ use std::fmt;
 
 use phash_core::{PerView, View, ViewHash, e_value};
 
-/// At most this far apart in some view: the same weights in another format, layout or precision.
-pub const SAME_WEIGHTS_BITS: u32 = 12;
+/// At most this far apart in some view: the same weights in another format, layout or precision. Rounding to BF16, F16 or
+/// int8 and transposing stay within it; pruning by half does not.
+pub const SAME_WEIGHTS_BITS: u32 = 4;
 /// An E-value that makes chance no explanation: fine-tuned, merged, or closer.
 pub const RELATED_E_VALUE: f64 = 1e-6;
 /// An E-value that only light changes reach: quantisation, pruning, a short fine-tune.
@@ -143,11 +144,11 @@ mod tests {
 
     #[test]
     fn each_threshold_is_inclusive_and_separates_two_verdicts() {
-        assert_eq!(Verdict::of(closeness(12, 1e-6)), Verdict::SameWeights);
-        assert_eq!(Verdict::of(closeness(13, 1e-12)), Verdict::NearCopy);
-        assert_eq!(Verdict::of(closeness(13, 1.1e-12)), Verdict::Related);
-        assert_eq!(Verdict::of(closeness(13, 1e-6)), Verdict::Related);
-        assert_eq!(Verdict::of(closeness(13, 1.1e-6)), Verdict::Unrelated);
+        assert_eq!(Verdict::of(closeness(4, 1e-6)), Verdict::SameWeights);
+        assert_eq!(Verdict::of(closeness(5, 1e-12)), Verdict::NearCopy);
+        assert_eq!(Verdict::of(closeness(5, 1.1e-12)), Verdict::Related);
+        assert_eq!(Verdict::of(closeness(5, 1e-6)), Verdict::Related);
+        assert_eq!(Verdict::of(closeness(5, 1.1e-6)), Verdict::Unrelated);
         // Close, but of so few features that chance would do as well.
         assert_eq!(Verdict::of(closeness(0, 1e-5)), Verdict::Unrelated);
         assert_eq!(Verdict::of(None), Verdict::Unrelated);

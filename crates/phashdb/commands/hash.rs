@@ -13,6 +13,25 @@ use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
+/// The columns of CSV: the same whatever the first file is.
+const COLUMNS: [&str; 15] = [
+    "type",
+    "path",
+    "bits",
+    "views.energy.code",
+    "views.energy.features",
+    "views.blocks.code",
+    "views.blocks.features",
+    "weak",
+    "tensors_used",
+    "tensors_skipped",
+    "skipped_reasons",
+    "file_digest",
+    "content_digest",
+    "format",
+    "len_bytes",
+];
+
 /// What CSV shows where rows of models and of tensors alternate.
 const TENSOR_COLUMNS: [&str; 11] = [
     "type",
@@ -30,9 +49,7 @@ const TENSOR_COLUMNS: [&str; 11] = [
 
 pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let mut output = high.output();
-    if args.tensors {
-        output.columns(&TENSOR_COLUMNS);
-    }
+    output.columns(if args.tensors { &TENSOR_COLUMNS } else { &COLUMNS });
     let inputs = inputs(&args.files)?;
     let progress = Progress::new("hash");
     progress.set_total(total_bytes(&inputs));
@@ -51,6 +68,7 @@ pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure>
             progress.suspend(|| message::error(&error.to_string()));
         }
     })?;
+    drop(progress);
     printing?;
     if weak {
         output.text(|style| format!("{}\n", style.paint(Tone::Dim, &weak_remark())))?;

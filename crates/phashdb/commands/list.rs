@@ -1,6 +1,6 @@
 //! `phashdb list`: the stored models in the order of their ids.
 
-use phash_library::{ModelRow, OpenOptions, Reader};
+use phash_library::{ModelRow, OpenOptions, Reader, Source};
 
 use super::describe::hex;
 use crate::exit::ExitStatus;
@@ -17,6 +17,11 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     let reader = Reader::open(&high.db, OpenOptions::default()).map_err(phash_library::Error::from)?;
     let views: Vec<&str> = reader.schema().views.iter().map(|view| view.name.as_str()).collect();
     let mut output = high.output();
+    let features: Vec<String> = views.iter().map(|view| format!("features.{view}")).collect();
+    let mut columns = vec!["type", "id", "label", "version", "format", "weak"];
+    columns.extend(features.iter().map(String::as_str));
+    columns.extend(["tensors_used", "tensors_skipped", "content_digest", "ingested_at_ms", "sources"]);
+    output.columns(&columns);
     let mut page = Vec::new();
     let mut any = false;
     for row in reader.models() {
@@ -36,8 +41,18 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::found(any))
 }
 
+/// The sources, the one that stands for the model first: the first that is current, or else the latest.
+fn sources(row: &ModelRow) -> Vec<&Source> {
+    let mut sources: Vec<&Source> = row.sources.iter().collect();
+    let main = sources.iter().position(|source| source.current).or(sources.len().checked_sub(1));
+    if let Some(main) = main {
+        sources[..=main].rotate_right(1);
+    }
+    sources
+}
+
 fn record(views: &[&str], row: &ModelRow) -> Record {
-    let first = row.sources.iter().find(|source| source.current).or(row.sources.last());
+    let first = sources(row).first().copied();
     let sources = row.sources.iter().map(|source| {
         Value::object([
             ("label", Value::from(source.label.as_str())),
@@ -78,13 +93,14 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
         for row in rows {
             let digest = hex(&row.content_digest);
             let features = row.features.iter().copied().max().unwrap_or(0);
-            for (number, source) in row.sources.iter().enumerate() {
+            for (number, source) in sources(row).into_iter().enumerate() {
                 let first = number == 0;
                 let show = |text: String| (Tone::Plain, if first { text } else { String::new() });
-                let note = match (source.current, row.weak && first) {
-                    (false, _) => "  (superseded)",
+                let note = match (row.weak, source.current) {
                     (true, true) => "  (weak)",
-                    (true, false) => "",
+                    (true, false) => "  (weak, superseded)",
+                    (false, true) => "",
+                    (false, false) => "  (superseded)",
                 };
                 grid.row(&[
                     show(row.id.to_string()),

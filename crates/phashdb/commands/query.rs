@@ -35,6 +35,10 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         run.search(&Query::by_code(view_of(view), code), false)?;
     } else if let Some(id) = args.id {
         let query = run.library.query_for_id(id)?;
+        let row = run.library.reader().model(id).map_err(phash_library::Error::from)?;
+        if row.is_some_and(|row| row.weak) {
+            message::warning(&format!("{}: {}", query.name, weak_remark()));
+        }
         run.search(&query, false)?;
     } else {
         run.search_files(args, high)?;

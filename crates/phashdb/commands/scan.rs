@@ -151,7 +151,7 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
     let models = &work.models;
     let mut text = String::new();
     for (number, group) in grouping.groups.iter().enumerate() {
-        let heading = format!("group {}: {} models of one origin", number + 1, group.members.len() + 1);
+        let heading = format!("group {}: {} matching models", number + 1, group.members.len() + 1);
         text += &format!("{}\n", style.paint(Tone::Head, &heading));
         text += &draw_group(style, models, group);
         text.push('\n');

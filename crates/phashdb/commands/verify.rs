@@ -1,8 +1,10 @@
 //! `phashdb verify`: reads every byte of the library and checks every checksum.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use phash_library::{Damage, Library, VerifyReport};
+use phash_store::Error;
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -14,12 +16,20 @@ use crate::progress::Progress;
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let progress = Progress::new("verify");
-    let report = Library::verify(&high.db, &mut |done, all| {
+    let result = Library::verify(&high.db, &mut |done, all| {
         progress.set_total(all);
         progress.set_position(done);
-    })?;
+    });
     drop(progress);
+    let (report, stopped) = match result {
+        Ok(report) => (report, false),
+        Err(error) => match damage_of(&error) {
+            Some(damage) => (VerifyReport { damages: vec![damage], ..VerifyReport::default() }, true),
+            None => return Err(error.into()),
+        },
+    };
     let mut output = high.output();
+    output.columns(&["type", "file", "offset_bytes", "what", "expected", "got"]);
     for damage in &report.damages {
         output.record(|| damage_record(damage))?;
     }
@@ -32,9 +42,38 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
             .with("uncommitted_bytes", report.uncommitted_bytes)
             .with("seconds", seconds)
     })?;
-    output.text(|style| draw(style, &report, &high.db.display().to_string(), seconds))?;
+    output.text(|style| draw(style, &report, stopped, &high.db.display().to_string(), seconds))?;
     output.finish()?;
     Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
+}
+
+/// The damage that an error tells of, if it does: damage may keep the library from being opened at all.
+fn damage_of(error: &phash_library::Error) -> Option<Damage> {
+    let phash_library::Error::Store(error) = error else { return None };
+    match error {
+        Error::Corrupted { file, offset_bytes, what, expected, got } => Some(Damage {
+            file: file.clone(),
+            offset_bytes: *offset_bytes,
+            what: what.clone(),
+            expected: expected.clone(),
+            got: got.clone(),
+        }),
+        Error::TooShort { file, expected_bytes, got_bytes } => Some(Damage {
+            file: file.clone(),
+            offset_bytes: *got_bytes,
+            what: "length".to_owned(),
+            expected: format!("{expected_bytes} bytes"),
+            got: format!("{got_bytes} bytes"),
+        }),
+        other if other.is_damage() => Some(Damage {
+            file: PathBuf::new(),
+            offset_bytes: 0,
+            what: "opening the library".to_owned(),
+            expected: "success".to_owned(),
+            got: other.to_string(),
+        }),
+        _ => None,
+    }
 }
 
 fn damage_record(damage: &Damage) -> Record {
@@ -46,7 +85,7 @@ fn damage_record(damage: &Damage) -> Record {
         .with("got", damage.got.as_str())
 }
 
-fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String {
+fn draw(style: &Style, report: &VerifyReport, stopped: bool, db: &str, seconds: f64) -> String {
     let mut text = String::new();
     for damage in &report.damages {
         text += &format!(
@@ -71,6 +110,9 @@ fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String 
         number::bytes(report.checked_bytes),
         number::seconds(seconds)
     );
+    if stopped {
+        text += "this damage keeps the library from being opened: the rest was not checked; restore the file from a backup\n";
+    }
     if report.uncommitted_bytes > 0 {
         text += &format!(
             "{} behind the last commit: being written, or left by an interrupted writer; no damage\n",

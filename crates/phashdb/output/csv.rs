@@ -1,6 +1,7 @@
 //! The CSV printer (RFC 4180, but lines end with a newline). One header line: the columns that the command declared, or those
-//! of the first record. Summaries are left out: they are no rows.
+//! of the first record. A declared column that names an object holds it as JSON. Summaries are left out: they are no rows.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{Printer, Record};
@@ -27,13 +28,27 @@ impl Printer for Csv {
         if !std::mem::replace(&mut self.headed, true) {
             write_row(out, self.columns.iter().map(String::as_str))?;
         }
-        let cell = |column: &String| {
-            flat.iter().find(|(name, _)| name == column).map_or("", |(_, value)| value.as_str())
-        };
-        write_row(out, self.columns.iter().map(cell))
+        let cells: Vec<Cow<'_, str>> = self
+            .columns
+            .iter()
+            .map(|column| match flat.iter().find(|(name, _)| name == column) {
+                Some((_, value)) => Cow::Borrowed(value.as_str()),
+                // A map whose keys are no columns is one cell.
+                None => record
+                    .fields
+                    .iter()
+                    .find(|(name, _)| name == column)
+                    .map_or(Cow::Borrowed(""), |(_, value)| Cow::Owned(value.to_json())),
+            })
+            .collect();
+        write_row(out, cells.iter().map(AsRef::as_ref))
     }
 
-    fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
+    fn finish(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        // Declared columns are told even if no row has come.
+        if !self.headed && !self.columns.is_empty() {
+            write_row(out, self.columns.iter().map(String::as_str))?;
+        }
         Ok(())
     }
 }
@@ -63,6 +78,26 @@ mod tests {
         csv.record(&Record::new("ingested").with("path", "a").with("id", 1u32), &mut out).unwrap();
         csv.record(&Record::new("skipped").with("path", "b").with("reason", "empty"), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "type,path,reason\ningested,a,\nskipped,b,empty\n");
+    }
+
+    #[test]
+    fn a_map_is_one_cell_of_json_whatever_its_keys() {
+        let (mut csv, mut out) = (Csv::default(), Vec::new());
+        csv.columns(&["path", "reasons"]);
+        let row = |path: &str, reasons: Vec<(&str, u32)>| {
+            Record::new("hash").with("path", path).with("reasons", super::super::Value::object(reasons))
+        };
+        csv.record(&row("a", vec![]), &mut out).unwrap();
+        csv.record(&row("b", vec![("too small", 3)]), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "path,reasons\na,{}\nb,\"{\"\"too small\"\":3}\"\n");
+    }
+
+    #[test]
+    fn declared_columns_are_told_without_a_row() {
+        let (mut csv, mut out) = (Csv::default(), Vec::new());
+        csv.columns(&["type", "path"]);
+        csv.finish(&mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "type,path\n");
     }
 
     #[test]

@@ -69,6 +69,13 @@ impl Value {
         Value::List(values.into_iter().map(Into::into).collect())
     }
 
+    /// The value as JSON.
+    pub(crate) fn to_json(&self) -> String {
+        let mut out = String::new();
+        self.push_json(&mut out);
+        out
+    }
+
     fn push_json(&self, out: &mut String) {
         match self {
             Value::Null => out.push_str("null"),
@@ -118,12 +125,12 @@ impl Value {
         match self {
             Value::Null => String::new(),
             Value::Text(text) => text.clone(),
-            Value::List(values) => values.iter().map(Value::plain).collect::<Vec<_>>().join("; "),
-            other => {
-                let mut out = String::new();
-                other.push_json(&mut out);
-                out
+            // Objects hold what would be taken for a joint: JSON as a whole.
+            Value::List(values) if values.iter().any(|value| matches!(value, Value::Object(_))) => {
+                self.to_json()
             }
+            Value::List(values) => values.iter().map(Value::plain).collect::<Vec<_>>().join("; "),
+            other => other.to_json(),
         }
     }
 }
