@@ -93,7 +93,7 @@ fn scan_groups_copies_and_leaves_strangers_alone() {
         .prints("group 1: 2 matching models")
         .prints("identical contents")
         .prints("1 model alone")
-        .prints("3 models, 1 group of copies with 2 models, 1 alone");
+        .prints("3 models, 1 group with 2 models, 1 alone");
     sandbox.run("scan x/stranger.safetensors x/a.safetensors").exits(1).prints("0 groups");
     assert!(!sandbox.path().join("library.phash").exists(), "scan needs no library");
 }

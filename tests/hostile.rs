@@ -236,11 +236,7 @@ fn names_that_would_act_on_the_terminal_are_shown_as_escapes() {
         let raw = told.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
         assert_eq!(raw, None, "{}", done.explain());
         // A newline in a name does not begin a line.
-        assert!(
-            !told.lines().any(|line| line.starts_with(['\u{202e}', 'y', '.'])),
-            "{}",
-            done.explain()
-        );
+        assert!(!told.lines().any(|line| line.starts_with(['\u{202e}', 'y', '.'])), "{}", done.explain());
     }
     sandbox.run("list").exits(0).prints(shown);
     sandbox.run("scan m").exits(2).prints(shown).says("m/broken\\x1b[31m\\n.safetensors: ");

@@ -254,7 +254,7 @@ fn draw_summary(style: &Style, work: &Work, grouping: &Grouping) -> String {
         style.paint(Tone::Head, &number::counted(work.models.len() as u64, "model", "models")),
         format!(
             "{} with {}",
-            number::counted(grouping.groups.len() as u64, "group of copies", "groups of copies"),
+            number::counted(grouping.groups.len() as u64, "group", "groups"),
             number::counted(grouped as u64, "model", "models")
         ),
         format!("{} alone", number::count(grouping.alone.len() as u64)),
