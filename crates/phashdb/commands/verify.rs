@@ -1,10 +1,8 @@
 //! `phashdb verify`: reads every byte of the library and checks every checksum.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use phash_library::{Damage, Library, VerifyReport};
-use phash_store::Error;
 
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -23,10 +21,12 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     drop(progress);
     let (report, stopped) = match result {
         Ok(report) => (report, false),
-        Err(error) => match damage_of(&error) {
-            Some(damage) => (VerifyReport { damages: vec![damage], ..VerifyReport::default() }, true),
-            None => return Err(error.into()),
-        },
+        // Damage may keep the library from being opened at all.
+        Err(phash_library::Error::Store(error)) if error.is_damage() => {
+            let damages = vec![Damage::from_error(error, &high.db)];
+            (VerifyReport { damages, ..VerifyReport::default() }, true)
+        }
+        Err(error) => return Err(error.into()),
     };
     let mut output = high.output();
     output.columns(&["type", "file", "offset_bytes", "what", "expected", "got"]);
@@ -45,35 +45,6 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     output.text(|style| draw(style, &report, stopped, &high.db.display().to_string(), seconds))?;
     output.finish()?;
     Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
-}
-
-/// The damage that an error tells of, if it does: damage may keep the library from being opened at all.
-fn damage_of(error: &phash_library::Error) -> Option<Damage> {
-    let phash_library::Error::Store(error) = error else { return None };
-    match error {
-        Error::Corrupted { file, offset_bytes, what, expected, got } => Some(Damage {
-            file: file.clone(),
-            offset_bytes: *offset_bytes,
-            what: what.clone(),
-            expected: expected.clone(),
-            got: got.clone(),
-        }),
-        Error::TooShort { file, expected_bytes, got_bytes } => Some(Damage {
-            file: file.clone(),
-            offset_bytes: *got_bytes,
-            what: "length".to_owned(),
-            expected: format!("{expected_bytes} bytes"),
-            got: format!("{got_bytes} bytes"),
-        }),
-        other if other.is_damage() => Some(Damage {
-            file: PathBuf::new(),
-            offset_bytes: 0,
-            what: "opening the library".to_owned(),
-            expected: "success".to_owned(),
-            got: other.to_string(),
-        }),
-        _ => None,
-    }
 }
 
 fn damage_record(damage: &Damage) -> Record {

@@ -30,7 +30,8 @@ pub struct Damage {
 }
 
 impl Damage {
-    fn from_error(error: Error, place: &Path) -> Self {
+    /// The damage that an error tells of; at `place` if it does not say where.
+    pub fn from_error(error: Error, place: &Path) -> Self {
         match error {
             Error::Corrupted { file, offset_bytes, what, expected, got } => {
                 Self { file, offset_bytes, what, expected, got }
