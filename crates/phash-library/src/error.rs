@@ -77,7 +77,9 @@ pub enum Error {
         limit_bits: u32,
     },
     /// A model without a single feature in the views to be searched.
-    #[error("{name}: has no code in the view(s) searched: too few weights to be recognised")]
+    #[error(
+        "{name}: has no code in the view(s) searched: its tensors are integers, or too small or too few to be recognised"
+    )]
     NoCode {
         /// The file, or the id.
         name: String,

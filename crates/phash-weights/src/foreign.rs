@@ -54,7 +54,10 @@ fn kind(path: &Path, head: &[u8]) -> Option<(&'static str, &'static str)> {
     }
     match *head {
         [0x80, 2..=5, ..] => Some(("a Python pickle (an old PyTorch checkpoint)", CONVERT)),
-        [b'{', b'"' | b'\n' | b'\r' | b' ', ..] => {
+        // Under an index's name it is an index, and what is wrong in it says more.
+        [b'{', b'"' | b'\n' | b'\r' | b' ', ..]
+            if !path.as_os_str().as_encoded_bytes().ends_with(b".json") =>
+        {
             Some(("JSON text", "give the shard index under a name that ends in .safetensors.index.json"))
         }
         _ => None,
@@ -89,6 +92,7 @@ mod tests {
             ("a.safetensors", b"<!DOCTYPE HTML><html>", "fetch it again"),
             ("a.tflite", b"\x1c\0\0\0TFL3", "TensorFlow Lite"),
             ("a", b"{\"weight_map\":{}}", "JSON"),
+            ("a.safetensors.index.json", b"{\"weight_map\":", "unknown"),
             ("a", b"\x1f\x8b\x08", "unpack"),
             ("a", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
         ] {
