@@ -48,15 +48,14 @@ impl Scratch {
         Self { simd: pulp::Arch::Scalar, ..Self::default() }
     }
 
-    /// Gives back memory that a tensor of `len_bytes` does not need, down to 8 MiB a buffer.
-    pub fn shrink_for(&mut self, len_bytes: u64) {
-        const KEEP: usize = 8 << 20;
-        let bytes = usize::try_from(len_bytes).unwrap_or(usize::MAX).max(KEEP);
-        self.bytes.truncate(bytes);
-        self.bytes.shrink_to(bytes);
-        let entries = (bytes / 2).max(KEEP) / size_of::<f64>();
-        self.entries.truncate(entries);
-        self.entries.shrink_to(entries);
+    /// Gives back memory beyond 8 MiB a buffer, so that a thread between tensors does not hold what another one needs.
+    pub fn shrink(&mut self) {
+        const KEEP_BYTES: usize = 8 << 20;
+        const KEEP_ENTRIES: usize = KEEP_BYTES / size_of::<f64>();
+        self.bytes.truncate(KEEP_BYTES);
+        self.bytes.shrink_to(KEEP_BYTES);
+        self.entries.truncate(KEEP_ENTRIES);
+        self.entries.shrink_to(KEEP_ENTRIES);
     }
 }
 

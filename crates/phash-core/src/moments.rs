@@ -60,7 +60,7 @@ pub(crate) fn first_pass<'a, E: Element>(
     let matrix = Matrix::<E>::new(bytes, cut);
     let (outer_len, inner_len) = (cut.outer.len(), cut.inner_len);
     let kept = outer_len * inner_len * size_of::<f64>() <= ALWAYS_KEEP_BYTES.max(bytes.len() / 2);
-    keep.clear();
+    // Whatever it held is overwritten.
     keep.resize(if kept { outer_len * inner_len } else { inner_len }, 0.0);
     let mut outer_sums = Vec::with_capacity(outer_len);
     let mut inner_sums = vec![0.0; inner_len];

@@ -72,6 +72,24 @@ impl Head {
         )
     }
 
+    /// The head of a database with nothing in it.
+    fn empty(database_id: [u8; 16], schema: Schema, created_at_ms: i64) -> Self {
+        let tails = vec![Tail::default(); 2 * schema.views.len()];
+        Self {
+            database_id,
+            schema,
+            created_at_ms,
+            generation: 0,
+            models: 0,
+            weak_models: 0,
+            tensors: 0,
+            sources: 0,
+            labels: 0,
+            segments_made: 0,
+            tails,
+        }
+    }
+
     fn file_crc(&self, number: usize) -> u32 {
         let (kind, view) = self.file(number);
         let tail = self.tails[number];
@@ -94,19 +112,7 @@ impl Catalog {
     /// Reads the head and checks that it agrees with itself.
     pub(crate) fn head(&self) -> Result<Head> {
         let err = |e| self.err("read the head of the catalog", e);
-        let mut head = Head {
-            database_id: [0; 16],
-            schema: Schema { parameters: [0; 32], views: Vec::new() },
-            created_at_ms: 0,
-            generation: 0,
-            models: 0,
-            weak_models: 0,
-            tensors: 0,
-            sources: 0,
-            labels: 0,
-            segments_made: 0,
-            tails: Vec::new(),
-        };
+        let mut head = Head::empty([0; 16], Schema { parameters: [0; 32], views: Vec::new() }, 0);
         let sql = "SELECT database_id, parameters, created_at_ms, generation, models, weak_models, tensors, sources,
                    labels, segments_made, crc FROM meta WHERE id = 0";
         let crc = self.conn.query_row(sql, [], |row| read_meta(row, &mut head)).map_err(|e| match e {
@@ -172,19 +178,7 @@ impl Catalog {
         let err = |e| self.err("create the catalog", e);
         let database_id: [u8; 16] =
             self.conn.query_row("SELECT randomblob(16)", [], |row| row.get(0)).map_err(err)?;
-        let head = Head {
-            database_id,
-            schema: schema.clone(),
-            created_at_ms,
-            generation: 0,
-            models: 0,
-            weak_models: 0,
-            tensors: 0,
-            sources: 0,
-            labels: 0,
-            segments_made: 0,
-            tails: vec![Tail::default(); 2 * schema.views.len()],
-        };
+        let head = Head::empty(database_id, schema.clone(), created_at_ms);
         let sql = "INSERT INTO meta VALUES (0, ?1, ?2, ?3, 0, 0, 0, 0, 0, 0, 0, ?4)";
         self.conn
             .execute(sql, params![database_id, schema.parameters, created_at_ms, head.meta_crc()])

@@ -165,15 +165,21 @@ fn an_error_at_any_operation_comes_back_and_the_next_writer_goes_on() {
     }
 }
 
+/// The writer of a new database with ten models.
+fn ten_committed(vfs: &FaultVfs, dir: &Path) -> Writer {
+    Store::create_on(&vfs.shared(), dir, &schema(), clock()).unwrap();
+    let mut writer = Writer::open_on(vfs.shared(), dir, &schema()).unwrap();
+    put_range(&mut writer, 0..10).unwrap();
+    writer.commit().unwrap();
+    writer
+}
+
 #[test]
 fn a_failed_sync_poisons_the_writer_until_the_database_is_opened_again() {
     let temporary = temp_dir();
     let dir = temporary.path().join("db");
     let vfs = FaultVfs::default();
-    Store::create_on(&vfs.shared(), &dir, &schema(), clock()).unwrap();
-    let mut writer = Writer::open_on(vfs.shared(), &dir, &schema()).unwrap();
-    put_range(&mut writer, 0..10).unwrap();
-    writer.commit().unwrap();
+    let mut writer = ten_committed(&vfs, &dir);
     put_range(&mut writer, 10..20).unwrap();
     // The next commit writes codes and a slot, then syncs.
     vfs.set_fault(Some(Fault::Once(vfs.ops() + 3)));
@@ -198,10 +204,7 @@ fn a_batch_larger_than_the_buffer_leaves_nothing_when_dropped() {
     let temporary = temp_dir();
     let dir = temporary.path().join("db");
     let vfs = FaultVfs::default();
-    Store::create_on(&vfs.shared(), &dir, &schema(), clock()).unwrap();
-    let mut writer = Writer::open_on(vfs.shared(), &dir, &schema()).unwrap();
-    put_range(&mut writer, 0..10).unwrap();
-    writer.commit().unwrap();
+    let mut writer = ten_committed(&vfs, &dir);
     let before = vfs.ops();
     put_range(&mut writer, 10..36_000).unwrap();
     assert!(vfs.ops() > before, "the batch should have been larger than the buffer");
