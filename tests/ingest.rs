@@ -4,7 +4,8 @@
 use std::fs;
 use std::process::Stdio;
 
-use phash_code::{Code256, Codes as _};
+use phash_code::Codes as _;
+use phash_core::{CODE_WORDS, ModelCode};
 use phash_store::{CodeView, OpenOptions, Reader};
 use serde_json::Value;
 
@@ -41,9 +42,9 @@ fn the_same_directory_gives_the_same_library_for_any_number_of_jobs() {
 }
 
 /// All codes of models and tensors, view by view.
-fn codes(sandbox: &Sandbox, db: &str) -> Vec<Vec<Code256>> {
+fn codes(sandbox: &Sandbox, db: &str) -> Vec<Vec<ModelCode>> {
     let reader = Reader::open(&sandbox.path().join(db), OpenOptions::default()).unwrap();
-    let all = |codes: CodeView<4>| (0..codes.len()).map(|id| *codes.get(id).unwrap()).collect();
+    let all = |codes: CodeView<CODE_WORDS>| (0..codes.len()).map(|id| *codes.get(id).unwrap()).collect();
     let of_view = |view: &str| [all(reader.codes(view).unwrap()), all(reader.tensor_codes(view).unwrap())];
     ["energy", "blocks"].into_iter().flat_map(of_view).collect()
 }

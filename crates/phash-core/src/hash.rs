@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phash_code::Code256;
-
+use crate::ModelCode;
 use crate::digest::Digest;
 use crate::skip::SkipReason;
 use crate::view::PerView;
@@ -12,7 +11,7 @@ use crate::view::PerView;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ViewHash {
     /// The code; `None` (void) exactly if there are no features.
-    pub code: Option<Code256>,
+    pub code: Option<ModelCode>,
     /// How many features were summed.
     pub features: u32,
 }

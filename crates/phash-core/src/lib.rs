@@ -37,7 +37,13 @@ pub use source::{Dtype, TensorInfo, TensorSource};
 pub use view::{PerView, View};
 
 /// The width of every model and tensor code, in bits.
-pub const CODE_BITS: u32 = 256;
+pub const CODE_BITS: u32 = ModelCode::BITS;
+
+/// The width of every model and tensor code, in 64-bit words.
+pub const CODE_WORDS: usize = 8;
+
+/// The code of a model or a tensor in one view.
+pub type ModelCode = phash_code::Code<CODE_WORDS>;
 
 /// A model with fewer features than this in every view is weak: too few to fill the effective bits, so that distances
 /// say less and E-values are higher.
@@ -51,7 +57,7 @@ pub fn parameters_fingerprint() -> Digest {
 }
 
 /// The parameters in words: the version of the definition and every constant in it.
-pub const PARAMETERS: &str = "phashdb nts v1; bits 256; elements >= 1024; axis >= 16; log floor 2^-20; \
+pub const PARAMETERS: &str = "phashdb nts v2; bits 512; elements >= 1024; axis >= 16; log floor 2^-20; \
     energy: high-pass 2+2, axis lengths that occur twice; \
     blocks: dense 8x8, thin 4x1 longest axis first, grid <= 64, rounds 8 below 2^20 entries else 3; \
     median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";

@@ -2,9 +2,7 @@
 //! code. What must hold: a matrix depends on the statistic and the size alone, so equal sizes share it and a model is a
 //! bag of tensors.
 
-use phash_code::Code256;
-
-use crate::CODE_BITS;
+use crate::{CODE_BITS, ModelCode};
 
 /// What is projected: keeps the matrices of different statistics apart.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +59,11 @@ impl Sums {
     }
 
     /// The code: bit `i` is 1 if sum `i` is positive. `None` if there are no features.
-    pub(crate) fn code(&self) -> Option<Code256> {
+    pub(crate) fn code(&self) -> Option<ModelCode> {
         if self.features == 0 {
             return None;
         }
-        Some(Code256::from_bits(|i| self.bits[i as usize] > 0))
+        Some(ModelCode::from_bits(|i| self.bits[i as usize] > 0))
     }
 }
 
@@ -78,7 +76,7 @@ fn add_where(sums: &mut [i32], feature: i32, signs: u32) {
     }
 }
 
-/// The rows of a +-1 matrix, one for each feature: four 64-bit words, bit `i % 64` of word `i / 64` is 1 for +1. The words
+/// The rows of a +-1 matrix, one for each feature: eight 64-bit words, bit `i % 64` of word `i / 64` is 1 for +1. The words
 /// are the output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from a state that the statistic and sizes decide.
 struct Signs {
     state: u64,

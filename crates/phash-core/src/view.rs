@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
-/// One way of hashing a model. Every view gives a 256-bit code of its own (docs/hashing.md).
+/// One way of hashing a model. Every view gives a 512-bit code of its own (docs/hashing.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum View {

@@ -369,7 +369,7 @@ fn agree_on_e_values() {
     for features in [0, 7, 8, 15, 100, 1079, 1080, 1088, 100_000] {
         for view in View::ALL {
             assert_eq!(phash_core::effective_bits(view, features), reference::effective_bits(features));
-            for distance_bits in 0..=256 {
+            for distance_bits in 0..=512 {
                 let expected = reference::p_value(features, distance_bits);
                 let got = phash_core::p_value(view, features, distance_bits);
                 assert!((got / expected - 1.0).abs() < 1e-11, "{features} {distance_bits}: {got} {expected}");

@@ -4,8 +4,7 @@
 //! Two models are joined if the E-value of their distance, with the number of models each is compared with, is at most the given
 //! one in some view, or if their contents are identical. Joining is transitive: a group is a connected component.
 
-use phash_code::Code256;
-use phash_core::{Digest, PerView, View, ViewHash, radius_for_e_value};
+use phash_core::{Digest, ModelCode, PerView, View, ViewHash, radius_for_e_value};
 
 use crate::error::Result;
 use crate::pipeline::HashedFile;
@@ -121,13 +120,14 @@ struct Grouper<'m> {
     models: &'m [Fingerprint],
     max_e_value: f64,
     scale: Scale,
-    searches: PerView<ViewSearch<Vec<Code256>>>,
+    searches: PerView<ViewSearch<Vec<ModelCode>>>,
 }
 
 impl<'m> Grouper<'m> {
     fn new(models: &'m [Fingerprint], max_e_value: f64) -> Result<Self> {
         let search = |view: View| {
-            let codes = models.iter().map(|model| model.views[view].code.unwrap_or(Code256::ZERO)).collect();
+            let codes =
+                models.iter().map(|model| model.views[view].code.unwrap_or(ModelCode::ZERO)).collect();
             let voids = (0u32..).zip(models).filter(|(_, model)| model.views[view].code.is_none());
             ViewSearch::in_memory(view, codes, voids.map(|(id, _)| id).collect())
         };

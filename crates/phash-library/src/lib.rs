@@ -39,9 +39,8 @@ pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, 
 pub use walk::{Candidate, walk};
 
 // The words of the crates below that appear in this crate's own signatures.
-pub use phash_code::Code256;
 pub use phash_core::{
-    CODE_BITS, Digest, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash, WEAK_FEATURES,
-    parameters_fingerprint,
+    CODE_BITS, CODE_WORDS, Digest, ModelCode, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash,
+    WEAK_FEATURES, parameters_fingerprint,
 };
 pub use phash_store::{Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};

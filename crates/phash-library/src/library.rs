@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use phash_core::{PerView, View};
+use phash_core::{CODE_WORDS, PerView, View};
 use phash_store::{CodeView, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
 
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::search::ViewSearch;
 pub struct Library {
     dir: PathBuf,
     reader: Reader,
-    searches: PerView<ViewSearch<CodeView<4>>>,
+    searches: PerView<ViewSearch<CodeView<CODE_WORDS>>>,
 }
 
 impl Library {
@@ -94,7 +94,7 @@ impl Library {
         Ok(report)
     }
 
-    pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<4>> {
+    pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<CODE_WORDS>> {
         &self.searches[view]
     }
 }
@@ -117,7 +117,7 @@ fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
     .into())
 }
 
-fn searches(reader: &Reader) -> Result<PerView<ViewSearch<CodeView<4>>>> {
+fn searches(reader: &Reader) -> Result<PerView<ViewSearch<CodeView<CODE_WORDS>>>> {
     let [energy, blocks] = View::ALL.map(|view| ViewSearch::stored(view, reader));
     Ok(PerView([energy?, blocks?]))
 }

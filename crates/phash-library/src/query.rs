@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use phash_code::Code256;
-use phash_core::{CODE_BITS, PerView, View, ViewHash, radius_for_e_value};
+use phash_core::{CODE_BITS, ModelCode, PerView, View, ViewHash, radius_for_e_value};
 
 use crate::error::{Error, Result};
 use crate::library::Library;
@@ -56,7 +55,7 @@ impl From<&HashedFile> for Query {
 
 impl Query {
     /// A query by a code alone, taken to have as many features as the model it is compared with.
-    pub fn by_code(view: View, code: Code256) -> Self {
+    pub fn by_code(view: View, code: ModelCode) -> Self {
         let mut views = PerView::<ViewHash>::default();
         views[view] = ViewHash { code: Some(code), features: u32::MAX };
         Self { name: code.to_string(), views, content_digest: None, except: None }
@@ -149,7 +148,7 @@ impl Library {
     fn candidates(
         &self,
         view: View,
-        code: &Code256,
+        code: &ModelCode,
         features: u32,
         query: &Query,
         mode: Mode,

@@ -1,8 +1,8 @@
 //! Owns [`ViewSearch`]: the codes of one view, their index segments and the void ones, searched exactly. Void codes are
 //! never found. A segment that cannot be used is left out: what it covers is scanned.
 
-use phash_code::{Code256, Codes};
-use phash_core::View;
+use phash_code::Codes;
+use phash_core::{CODE_WORDS, ModelCode, View};
 use phash_index::{BuildParams, Index, Matches, Segment, build_segment};
 use phash_store::{CodeView, Reader, SegmentBytes};
 use roaring::RoaringBitmap;
@@ -15,7 +15,7 @@ use crate::segments::MIN_CODES;
 pub(crate) struct ViewSearch<C> {
     view: View,
     codes: C,
-    segments: Vec<Segment<4, Bytes>>,
+    segments: Vec<Segment<CODE_WORDS, Bytes>>,
     voids: RoaringBitmap,
     /// Segments that were left out, and why.
     unusable: Vec<Error>,
@@ -37,11 +37,11 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
-impl ViewSearch<CodeView<4>> {
+impl ViewSearch<CodeView<CODE_WORDS>> {
     /// The search of a stored view.
     pub(crate) fn stored(view: View, reader: &Reader) -> Result<Self> {
         let name = view.name();
-        let codes = reader.codes::<4>(name)?;
+        let codes = reader.codes::<CODE_WORDS>(name)?;
         let voids = reader.voids(name)?.clone();
         let mut search = Self { view, codes, segments: Vec::new(), voids, unusable: Vec::new() };
         for (ids, bytes) in reader.segments(name)? {
@@ -70,9 +70,9 @@ impl ViewSearch<CodeView<4>> {
     }
 }
 
-impl ViewSearch<Vec<Code256>> {
+impl ViewSearch<Vec<ModelCode>> {
     /// The search of codes in memory; indexed if they are many.
-    pub(crate) fn in_memory(view: View, codes: Vec<Code256>, voids: RoaringBitmap) -> Result<Self> {
+    pub(crate) fn in_memory(view: View, codes: Vec<ModelCode>, voids: RoaringBitmap) -> Result<Self> {
         let mut segments = Vec::new();
         let len = Codes::len(&codes);
         if len >= MIN_CODES {
@@ -84,19 +84,19 @@ impl ViewSearch<Vec<Code256>> {
     }
 }
 
-impl<C: Codes<4>> ViewSearch<C> {
+impl<C: Codes<CODE_WORDS>> ViewSearch<C> {
     /// All codes within the radius (inclusive): id and distance, by distance, then id.
-    pub(crate) fn within(&self, query: &Code256, radius_bits: u32) -> Vec<(u32, u32)> {
+    pub(crate) fn within(&self, query: &ModelCode, radius_bits: u32) -> Vec<(u32, u32)> {
         self.index().map_or_else(Vec::new, |index| pairs(&index.within(query, radius_bits)))
     }
 
     /// The `k` nearest codes: id and distance, by distance, then id.
-    pub(crate) fn nearest(&self, query: &Code256, k: usize) -> Vec<(u32, u32)> {
+    pub(crate) fn nearest(&self, query: &ModelCode, k: usize) -> Vec<(u32, u32)> {
         self.index().map_or_else(Vec::new, |index| pairs(&index.nearest(query, k)))
     }
 
     /// The code of a model, unless it is void.
-    pub(crate) fn code(&self, id: u32) -> Option<&Code256> {
+    pub(crate) fn code(&self, id: u32) -> Option<&ModelCode> {
         if self.voids.contains(id) { None } else { self.codes.get(id) }
     }
 
@@ -120,7 +120,7 @@ impl<C: Codes<4>> ViewSearch<C> {
     }
 
     /// Always there: the segments were checked against the codes when the search was made.
-    fn index(&self) -> Option<Index<'_, 4, C, Bytes>> {
+    fn index(&self) -> Option<Index<'_, CODE_WORDS, C, Bytes>> {
         let index = Index::new(&self.codes, &self.segments).ok()?;
         Some(index.except(&self.voids))
     }
@@ -136,10 +136,10 @@ mod tests {
 
     #[test]
     fn void_codes_are_never_found() {
-        let codes = vec![Code256::ZERO; 3];
+        let codes = vec![ModelCode::ZERO; 3];
         let search = ViewSearch::in_memory(View::Energy, codes, [1].into_iter().collect()).unwrap();
-        assert_eq!(search.within(&Code256::ZERO, 256), [(0, 0), (2, 0)]);
-        assert_eq!(search.nearest(&Code256::ZERO, 5), [(0, 0), (2, 0)]);
+        assert_eq!(search.within(&ModelCode::ZERO, 512), [(0, 0), (2, 0)]);
+        assert_eq!(search.nearest(&ModelCode::ZERO, 5), [(0, 0), (2, 0)]);
         assert!(search.code(1).is_none() && search.code(2).is_some() && search.code(3).is_none());
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes as _;
-use phash_core::View;
+use phash_core::{CODE_WORDS, View};
 use phash_store::{OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub(crate) fn build_segments(
             return Ok(());
         }
         events(Event::Indexing { view, codes: ids.end - ids.start });
-        let codes = Reader::open(dir, OpenOptions::default())?.codes::<4>(view.name())?;
+        let codes = Reader::open(dir, OpenOptions::default())?.codes::<CODE_WORDS>(view.name())?;
         debug_assert!(ids.end <= codes.len(), "only committed codes are indexed");
         let mut failure = None;
         writer.drop_segments(view.name(), ids.clone())?;

@@ -1,18 +1,19 @@
 //! Groups of fingerprints made to order: who is joined to whom, who stands in the middle, who stands alone.
 
-use phash_library::{Code256, Digest, Fingerprint, PerView, Verdict, View, ViewHash, WEAK_FEATURES, group};
+use phash_library::{Digest, Fingerprint, ModelCode, PerView, Verdict, View, ViewHash, WEAK_FEATURES, group};
 
 const AMPLE: u32 = 1 << 20;
 
 /// A code with these bits set.
-fn code(bits: impl IntoIterator<Item = u32>) -> Code256 {
-    let mut code = Code256::ZERO;
+fn code(bits: impl IntoIterator<Item = u32>) -> ModelCode {
+    let mut code = ModelCode::ZERO;
     bits.into_iter().for_each(|bit| code.set_bit(bit, true));
     code
 }
 
-fn model(name: &str, energy: Option<Code256>, blocks: Option<Code256>, features: u32) -> Fingerprint {
-    let view = |code: Option<Code256>| ViewHash { code, features: if code.is_some() { features } else { 0 } };
+fn model(name: &str, energy: Option<ModelCode>, blocks: Option<ModelCode>, features: u32) -> Fingerprint {
+    let view =
+        |code: Option<ModelCode>| ViewHash { code, features: if code.is_some() { features } else { 0 } };
     let mut views = PerView::<ViewHash>::default();
     (views[View::Energy], views[View::Blocks]) = (view(energy), view(blocks));
     let mut digest = [0; 32];
@@ -26,13 +27,13 @@ fn model(name: &str, energy: Option<Code256>, blocks: Option<Code256>, features:
 }
 
 /// Half of the bits, another half for each seed.
-fn stranger(seed: u32) -> Code256 {
+fn stranger(seed: u32) -> ModelCode {
     let mixed = |bit: u32| bit.wrapping_mul(0x9e37_79b1).wrapping_add(seed.wrapping_mul(0x85eb_ca6b));
-    code((0..256).filter(|&bit| mixed(bit).count_ones() % 2 == 1))
+    code((0..512).filter(|&bit| mixed(bit).count_ones() % 2 == 1))
 }
 
 /// `code` with so many bits flipped, from `first` on.
-fn flipped(mut code: Code256, first: u32, count: u32) -> Code256 {
+fn flipped(mut code: ModelCode, first: u32, count: u32) -> ModelCode {
     for bit in first..first + count {
         code.set_bit(bit, !code.bit(bit));
     }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use phash_library::{Code256, Event, Library, Mode, PerView, Query, View, ViewHash, index, schema};
+use phash_library::{Event, Library, Mode, ModelCode, PerView, Query, View, ViewHash, index, schema};
 use phash_store::{NewModel, NewSource, Stamp, ViewCode, Writer};
 
 /// Enough for a segment.
@@ -30,10 +30,10 @@ fn random(state: &mut u64) -> u64 {
 fn codes(id: u32) -> PerView<ViewHash> {
     let mut state = u64::from(if id.is_multiple_of(3) { 0 } else { id });
     let code = |state: &mut u64, id: u32| {
-        let mut code = Code256::from_le_words([0; 4].map(|_: u64| random(state)));
+        let mut code = ModelCode::from_le_words([0; 8].map(|_: u64| random(state)));
         if id.is_multiple_of(3) {
             for bit in 0..(id / 3) % 120 {
-                code.set_bit((bit * 7 + id) % 256, !code.bit((bit * 7 + id) % 256));
+                code.set_bit((bit * 7 + id) % 512, !code.bit((bit * 7 + id) % 512));
             }
         }
         code
@@ -53,7 +53,7 @@ fn fill(dir: &Path) {
     for id in 0..MODELS {
         let views = codes(id);
         let codes = View::ALL.map(|view| ViewCode {
-            bytes: views[view].code.as_ref().map(Code256::as_bytes),
+            bytes: views[view].code.as_ref().map(ModelCode::as_bytes),
             features: views[view].features,
         });
         let mut digest = [0; 32];

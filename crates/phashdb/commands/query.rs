@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use phash_library::{Code256, Hashing, Hit, Library, Mode, Query, View, hash_files};
+use phash_library::{Hashing, Hit, Library, Mode, ModelCode, Query, View, hash_files};
 
 use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, per_view, views, weak_remark};
 use crate::args::{QueryArgs, ViewArg};
@@ -53,8 +53,8 @@ fn view_of(view: ViewArg) -> View {
     }
 }
 
-fn parse_code(hex: &str) -> Result<Code256, Failure> {
-    Code256::from_str(hex)
+fn parse_code(hex: &str) -> Result<ModelCode, Failure> {
+    ModelCode::from_str(hex)
         .map_err(|error| Failure::Usage(format!("--code: {error}; print codes with phashdb hash")))
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn p_value(features: u32, distance_bits: u32) -> f64 {
     }
     let all: f64 = ways.iter().sum();
     let at_most = |k: usize| ways.iter().take(k + 1).sum::<f64>() / all;
-    let k = f64::from(distance_bits) * f64::from(effective_bits(features)) / 256.0;
+    let k = f64::from(distance_bits) * f64::from(effective_bits(features)) / 512.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 135")]
     let whole = k as usize;
     let rest = k - k.floor();

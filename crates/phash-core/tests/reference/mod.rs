@@ -29,7 +29,7 @@ pub(crate) struct Tensor<'a> {
 /// A code (`None`: void) and the number of features in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ViewHash {
-    pub(crate) code: Option<[u8; 32]>,
+    pub(crate) code: Option<[u8; 64]>,
     pub(crate) features: u32,
 }
 

@@ -2,7 +2,7 @@
 
 use super::ViewHash;
 
-const BITS: usize = 256;
+const BITS: usize = 512;
 
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -10,7 +10,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// 256 sums, and how many features are in them.
+/// 512 sums, and how many features are in them.
 #[derive(Clone)]
 pub(crate) struct Sums {
     sums: [i64; BITS],
@@ -27,7 +27,7 @@ impl Sums {
         let sizes = [size_1, size_2].map(|size| u64::try_from(size).unwrap());
         let mut state = mix(mix(mix(statistic) ^ sizes[0]) ^ sizes[1]);
         for feature in features {
-            let mut words = [0; 4];
+            let mut words = [0; 8];
             for word in &mut words {
                 state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
                 *word = mix(state);

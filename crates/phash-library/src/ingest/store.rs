@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use phash_core::{PerView, View, ViewHash};
+use phash_core::{ModelCode, PerView, View, ViewHash};
 use phash_store::{NewModel, NewSource, NewTensor, Outcome, ViewCode, Writer};
 
 use super::Ending;
@@ -53,7 +53,7 @@ pub(super) fn put(writer: &mut Writer, label: String, path: &str, hashed: &Hashe
 
 fn view_codes(views: &PerView<ViewHash>) -> [ViewCode<'_>; View::COUNT] {
     View::ALL.map(|view| ViewCode {
-        bytes: views[view].code.as_ref().map(phash_code::Code256::as_bytes),
+        bytes: views[view].code.as_ref().map(ModelCode::as_bytes),
         features: views[view].features,
     })
 }
