@@ -82,6 +82,12 @@ fn json(cell: &str) -> Value {
     number.map_or_else(|| Value::from(cell), Value::from)
 }
 
+/// A share in whole percent; empty if there is nothing to have a share of.
+#[must_use]
+pub fn percent(part: usize, whole: usize) -> String {
+    if whole == 0 { String::new() } else { format!("{:.0} %", 100.0 * part as f64 / whole as f64) }
+}
+
 /// Nanoseconds in the unit a reader expects, three digits.
 #[must_use]
 pub fn time(ns: f64) -> String {

@@ -5,19 +5,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use phash_core::{ModelHash, PerView, View, e_value, hash_model};
+use phash_core::{ModelHash, hash_model};
 
-use super::{Attack, Baselines, Chance, InMemory, Tensor, load, merge};
-use crate::random::Normal;
+use super::{Attack, Baselines, Chance, InMemory, SEED, Tensor, load, merge};
+use crate::evidence::Evidence;
+use crate::random::{Normal, SplitMix};
 
-/// What is attacked: the models below a folder, their codes, and which of them are independent twins.
-struct Task<'t> {
-    dir: &'t Path,
-    models: &'t BTreeMap<String, ModelHash>,
-    twins: &'t [(String, String)],
-    attacks: &'t [Attack],
-    normal: Normal,
-    with_merges: bool,
+/// What is to be attacked, and how.
+#[derive(Clone, Copy)]
+pub struct Plan<'p> {
+    /// The folder.
+    pub dir: &'p Path,
+    /// The models and their codes, by names relative to the folder. Models of equal content are attacked once.
+    pub models: &'p BTreeMap<String, ModelHash>,
+    /// Which of them are independent twins.
+    pub twins: &'p [(String, String)],
+    /// What is done to each.
+    pub attacks: &'p [Attack],
+    /// In which shares (percent) a model is merged with its first twin of equal shapes, each pair once.
+    pub merges: &'p [u8],
+    /// Attack only so many models, drawn with [`SEED`].
+    pub sample: Option<usize>,
+    /// Whether the baselines see each case, too.
+    pub with_baselines: bool,
 }
 
 /// One attack on one model, against the code of the model's file.
@@ -27,20 +37,10 @@ pub struct Case {
     pub model: String,
     /// Whether the model is weak.
     pub weak: bool,
-    /// Bits between the codes, by view; `None` if one is void.
-    pub distances: PerView<Option<u32>>,
-    /// The smallest E-value of all views in a library of 10 million models; infinite if all are void.
-    pub e_value: f64,
-    /// How far the baselines see it from the original, in the order of [`super::BASELINES`].
+    /// What the codes of both say.
+    pub evidence: Evidence,
+    /// How far the baselines see it from the original, in the order of [`super::BASELINES`]; `None` without them.
     pub baselines: [Option<f64>; 3],
-}
-
-impl Case {
-    /// The smallest distance of all views.
-    #[must_use]
-    pub fn best(&self) -> Option<u32> {
-        self.distances.0.iter().flatten().min().copied()
-    }
 }
 
 /// One attack and what it did to every model that it applies to, by the models' names.
@@ -61,26 +61,26 @@ pub struct Measured {
     pub skipped: Vec<String>,
 }
 
-/// The library size at which cases count as found.
-const LIBRARY: u64 = 10_000_000;
+struct Task<'t> {
+    plan: &'t Plan<'t>,
+    normal: Normal,
+}
 
-/// Attacks every model of `models` (names relative to `dir`); models of equal content once. With `with_merges`, models
-/// that have an independent twin of equal shapes are merged with the first of them, each pair once.
+/// Attacks the models of a plan.
 #[must_use]
-pub fn measure(
-    dir: &Path,
-    models: &BTreeMap<String, ModelHash>,
-    twins: &[(String, String)],
-    attacks: &[Attack],
-    with_merges: bool,
-) -> Measured {
-    let task = Task { dir, models, twins, attacks, normal: Normal::new(), with_merges };
+pub fn measure(plan: &Plan<'_>) -> Measured {
+    let task = Task { plan, normal: Normal::new() };
     let mut by_content: BTreeMap<_, &String> = BTreeMap::new();
-    for (name, model) in models {
+    for (name, model) in plan.models {
         by_content.entry(model.content_digest.0).or_insert(name);
     }
     let mut names: Vec<&String> = by_content.into_values().collect();
     names.sort();
+    if let Some(count) = plan.sample {
+        let end = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        let chosen = SplitMix::new(SEED).choose(count, end);
+        names = chosen.into_iter().map(|place| names[place as usize]).collect();
+    }
     let (next, gathered) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -104,23 +104,25 @@ type Done = Result<(Vec<(usize, Case)>, Baselines), phash_weights::Error>;
 
 impl Task<'_> {
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        self.plan.dir.join(name)
     }
 
     fn attack_model(&self, name: &str) -> Done {
         let original = load(&self.path(name))?;
-        let baselines = Baselines::of(&original.tensors);
+        let baselines = self.baselines_of(&original.tensors);
         let mut cases = Vec::new();
-        for (row, attack) in self.attacks.iter().enumerate() {
+        for (row, attack) in self.plan.attacks.iter().enumerate() {
             let mut chance = Chance::new(&attack.name, name, &self.normal);
             if let Some(attacked) = attack.apply(&original, &mut chance) {
                 cases.extend(self.case(name, &baselines, attacked).map(|case| (row, case)));
             }
         }
-        if self.with_merges {
-            self.merge_model(name, &original.tensors, &baselines, &mut cases)?;
-        }
+        self.merge_model(name, &original.tensors, &baselines, &mut cases)?;
         Ok((cases, baselines))
+    }
+
+    fn baselines_of(&self, tensors: &[Tensor]) -> Baselines {
+        Baselines::of(if self.plan.with_baselines { tensors } else { &[] })
     }
 
     /// Merges a model with the first twin that fits; both parents are looked for.
@@ -131,49 +133,51 @@ impl Task<'_> {
         baselines: &Baselines,
         cases: &mut Vec<(usize, Case)>,
     ) -> Result<(), phash_weights::Error> {
-        for (_, twin) in self.twins.iter().filter(|(a, _)| a == name) {
+        let shares = self.plan.merges;
+        for (_, twin) in self.plan.twins.iter().filter(|(a, _)| a == name && !shares.is_empty()) {
             let other = load(&self.path(twin))?.tensors;
             if !merge::mergeable(original, &other) {
                 continue;
             }
-            let of_twin = Baselines::of(&other);
-            for (place, share) in merge::SHARES.into_iter().enumerate() {
+            let of_twin = self.baselines_of(&other);
+            let row = |share: u8| {
+                let place = shares.iter().position(|&other| other == share)?;
+                Some(self.plan.attacks.len() + place)
+            };
+            for share in merge::SHARES {
+                let (to_model, to_twin) = (row(share), row(100 - share));
+                if to_model.is_none() && to_twin.is_none() {
+                    continue;
+                }
                 let merged = merge::merge(original, &other, share);
-                let opposite = merge::opposite(share);
-                let first = self.attacks.len();
-                cases.extend(self.case(name, baselines, merged.clone()).map(|case| (first + place, case)));
-                cases.extend(self.case(twin, &of_twin, merged).map(|case| (first + opposite, case)));
+                for (row, parent, of_parent) in [(to_model, name, baselines), (to_twin, twin, &of_twin)] {
+                    let Some(row) = row else { continue };
+                    cases.extend(self.case(parent, of_parent, merged.clone()).map(|case| (row, case)));
+                }
             }
-            return Ok(());
+            break;
         }
         Ok(())
     }
 
     /// Compares attacked tensors with the code of the file; `None` if the file has none.
     fn case(&self, name: &str, baselines: &Baselines, attacked: Vec<Tensor>) -> Option<Case> {
-        let target = self.models.get(name)?;
+        let target = self.plan.models.get(name)?;
         target.views.iter().find(|(_, view)| view.code.is_some())?;
         let attacked = InMemory::new(attacked);
         let Ok(hash) = hash_model(&attacked);
-        let distance = |view: View| Some(target.views[view].code?.distance(&hash.views[view].code?));
-        let distances = PerView::from_fn(distance);
-        let views = u32::try_from(View::COUNT).unwrap_or(u32::MAX);
-        let e = |view: View| {
-            let features = target.views[view].features.min(hash.views[view].features);
-            Some(e_value(view, features, distances[view]?, LIBRARY, views))
-        };
+        let of_attacked = self.baselines_of(attacked.tensors_in_memory());
         Some(Case {
             model: name.to_owned(),
             weak: target.is_weak(),
-            distances,
-            e_value: View::ALL.into_iter().filter_map(e).fold(f64::INFINITY, f64::min),
-            baselines: baselines.distances(&Baselines::of(attacked.tensors_in_memory())),
+            evidence: Evidence::between(target, &hash),
+            baselines: baselines.distances(&of_attacked),
         })
     }
 
     fn collect(&self, gathered: Vec<(String, Done)>) -> Measured {
-        let merges = merge::SHARES.into_iter().map(merge::name).filter(|_| self.with_merges);
-        let attacks = self.attacks.iter().map(|attack| attack.name.clone()).chain(merges);
+        let merges = self.plan.merges.iter().map(|&share| merge::name(share));
+        let attacks = self.plan.attacks.iter().map(|attack| attack.name.clone()).chain(merges);
         let mut rows: Vec<Row> = attacks.map(|attack| Row { attack, cases: Vec::new() }).collect();
         let (mut baselines, mut skipped) = (BTreeMap::new(), Vec::new());
         for (name, done) in gathered {

@@ -5,11 +5,6 @@ use super::Tensor;
 /// The parent's shares of the merge, in percent, one row each; the other parent has the rest.
 pub(super) const SHARES: [u8; 5] = [90, 10, 70, 30, 50];
 
-/// The place of the row that the other parent belongs to.
-pub(super) fn opposite(share: u8) -> usize {
-    SHARES.iter().position(|&other| other == 100 - share).unwrap_or(0)
-}
-
 /// The name of the row.
 pub(super) fn name(share: u8) -> String {
     let larger = share.max(100 - share);
@@ -54,6 +49,5 @@ mod tests {
         assert!(mergeable(&[a.clone(), b.clone()], &other));
         let merged = merge(&[a, b], &other, 50);
         assert_eq!((&merged[0].values[..], &merged[1].values[..]), (&[2.0, 3.0][..], &[4.0, 4.0][..]));
-        assert_eq!(SHARES.map(opposite), [1, 0, 3, 2, 4]);
     }
 }

@@ -24,7 +24,7 @@ mod report;
 use crate::random::{Normal, SplitMix};
 
 pub use baselines::{Baselines, NAMES as BASELINES};
-pub use measure::{Case, Measured, Row, measure};
+pub use measure::{Case, Measured, Plan, Row, measure};
 pub use model::{InMemory, Loaded, Tensor, load};
 pub use report::{baselines_table, table};
 
@@ -137,6 +137,23 @@ pub fn all() -> Vec<Attack> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Whether a row of that name was asked for: all are if `only` is empty, else those whose names contain one of it.
+fn is_chosen(name: &str, only: &[String]) -> bool {
+    only.is_empty() || only.iter().any(|part| name.contains(part.as_str()))
+}
+
+/// Those of the attacks that were asked for.
+#[must_use]
+pub fn chosen(attacks: Vec<Attack>, only: &[String]) -> Vec<Attack> {
+    attacks.into_iter().filter(|attack| is_chosen(&attack.name, only)).collect()
+}
+
+/// Those shares of merges that were asked for, in percent: a model's own share, the rest is its twin's.
+#[must_use]
+pub fn chosen_merges(only: &[String]) -> Vec<u8> {
+    merge::SHARES.into_iter().filter(|&share| is_chosen(&merge::name(share), only)).collect()
 }
 
 /// A few attacks, one of each kind, that show in a moment that the program still runs.

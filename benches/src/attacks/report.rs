@@ -5,42 +5,43 @@ use std::collections::BTreeMap;
 use phash_core::{ModelHash, View};
 
 use super::{BASELINES, Baselines, Case, Row};
+use crate::evidence::Evidence;
 use crate::table::Table;
+use crate::zoo::LARGE_LIBRARY;
 
-/// One row for each attack that applied to a model. Distances as median / worst.
+/// One row for each attack that applied to a model: distances as median / worst; what all views find together; and what
+/// each finds if it is the only one that is searched.
 #[must_use]
 pub fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new(&[
-        "attack",
-        "n",
-        "energy",
-        "blocks",
-        "best",
-        "best <= 12",
-        "E<=1e-6",
-        "E<=1e-3",
-        "weak n",
-        "weak best",
-        "weak E<=1e-3",
-    ]);
+    let views = View::ALL.map(View::name);
+    let alone = View::ALL.map(|view| format!("{view} alone E<=1e-3"));
+    let mut head = vec!["attack", "n"];
+    head.extend(views);
+    head.extend(["best", "best <= 12", "E<=1e-6", "E<=1e-3"]);
+    head.extend(alone.iter().map(String::as_str));
+    head.extend(["weak n", "weak best", "weak E<=1e-3"]);
+    let mut table = Table::new(&head);
     for row in rows.iter().filter(|row| !row.cases.is_empty()) {
         let (weak, ample): (Vec<&Case>, Vec<&Case>) = row.cases.iter().partition(|case| case.weak);
-        let view = |view: View| spread(ample.iter().map(|case| case.distances[view]));
-        table.row([
-            row.attack.clone(),
-            ample.len().to_string(),
-            view(View::Energy),
-            view(View::Blocks),
-            spread(ample.iter().map(|case| case.best())),
-            share(&ample, |case| case.best().is_some_and(|bits| bits <= 12)),
-            share(&ample, |case| case.e_value <= 1e-6),
-            share(&ample, |case| case.e_value <= 1e-3),
-            weak.len().to_string(),
-            spread(weak.iter().map(|case| case.best())),
-            share(&weak, |case| case.e_value <= 1e-3),
-        ]);
+        let mut cells = vec![row.attack.clone(), ample.len().to_string()];
+        cells.extend(View::ALL.map(|view| spread(ample.iter().map(|case| case.evidence.distances[view]))));
+        cells.push(spread(ample.iter().map(|case| case.evidence.best())));
+        cells.push(share(&ample, |case| case.evidence.best().is_some_and(|bits| bits <= 12)));
+        cells.extend([1e-6, 1e-3].map(|limit| share(&ample, |case| e_value(case) <= limit)));
+        cells.extend(View::ALL.map(|view| {
+            let e = |case: &Case| case.evidence.p_view(view).map(|p| p * LARGE_LIBRARY as f64);
+            share(&ample, |case| e(case).is_some_and(|e| e <= 1e-3))
+        }));
+        cells.push(weak.len().to_string());
+        cells.push(spread(weak.iter().map(|case| case.evidence.best())));
+        cells.push(share(&weak, |case| e_value(case) <= 1e-3));
+        table.row(cells);
     }
     table
+}
+
+fn e_value(case: &Case) -> f64 {
+    case.evidence.e_value(LARGE_LIBRARY)
 }
 
 /// Median and worst of the distances there are.
@@ -75,10 +76,7 @@ pub fn baselines_table(
         baselines.contains_key(name) && models.get(name).is_some_and(|model| !model.is_weak())
     };
     let twins = || twins.iter().filter(|(a, b)| ample(a) && ample(b));
-    let best = |(a, b): &(String, String)| {
-        let (a, b) = (&models.get(a)?.views, &models.get(b)?.views);
-        View::ALL.into_iter().filter_map(|view| Some(a[view].code?.distance(&b[view].code?))).min()
-    };
+    let best = |(a, b): &(String, String)| Evidence::between(models.get(a)?, models.get(b)?).best();
     let ours = twins().filter_map(best).min().map_or(f64::INFINITY, f64::from);
     let least = |number: usize| {
         let distance = |(a, b): &(String, String)| baselines.get(a)?.distances(baselines.get(b)?)[number];
@@ -95,7 +93,7 @@ pub fn baselines_table(
         if cases.is_empty() {
             continue;
         }
-        let found = share(&cases, |case| case.best().is_some_and(|bits| f64::from(bits) < ours));
+        let found = share(&cases, |case| case.evidence.best().is_some_and(|bits| f64::from(bits) < ours));
         let of_baselines = (0..BASELINES.len()).map(|number| {
             share(&cases, |case| case.baselines[number].is_some_and(|distance| distance < theirs[number]))
         });
