@@ -59,6 +59,12 @@ impl Tensor {
         self.values = chosen;
     }
 
+    /// Gives `axis` another length, by repeating its indices in turn or leaving the last ones out.
+    pub(super) fn resize(&mut self, axis: usize, len: usize) {
+        let old = self.shape[axis];
+        self.choose(axis, &(0..len).map(|index| index % old).collect::<Vec<_>>());
+    }
+
     /// Stores the same tensor with its axes in another order: new axis `i` is old axis `order[i]`.
     pub(super) fn permute_axes(&mut self, order: &[usize]) {
         let strides: Vec<usize> = order.iter().map(|&axis| self.stride(axis)).collect();

@@ -22,11 +22,13 @@ pub(super) fn attacks() -> Vec<Attack> {
         }),
         Attack::each("signs of channels flipped", |tensor, chance| {
             for axis in tensor.channel_axes() {
-                let signs: Vec<f32> = (0..tensor.shape[axis])
-                    .map(|_| if chance.bits.below(2) == 0 { 1.0 } else { -1.0 })
-                    .collect();
+                let signs = signs(tensor.shape[axis], chance);
                 tensor.scale(axis, &signs);
             }
+        }),
+        Attack::new("signs of channels flipped, consistently", |tensors, chance| {
+            flip(tensors, chance);
+            true
         }),
         Attack::each("channels permuted, each axis for itself", |tensor, chance| {
             for axis in tensor.channel_axes() {
@@ -43,8 +45,12 @@ pub(super) fn attacks() -> Vec<Attack> {
 }
 
 /// Factors uniform in the logarithm.
-fn factors(len: usize, chance: &mut Chance<'_>) -> Vec<f32> {
+pub(super) fn factors(len: usize, chance: &mut Chance<'_>) -> Vec<f32> {
     (0..len).map(|_| 4f64.powf(2.0 * chance.uniform() - 1.0) as f32).collect()
+}
+
+fn signs(len: usize, chance: &mut Chance<'_>) -> Vec<f32> {
+    (0..len).map(|_| if chance.is_heads() { -1.0 } else { 1.0 }).collect()
 }
 
 /// One value for each axis length that holds channels, vectors included.
@@ -80,6 +86,16 @@ pub(super) fn permute(tensors: &mut [Tensor], chance: &mut Chance<'_>) {
         for axis in tensor.channel_axes() {
             let order = &orders[&tensor.shape[axis]];
             tensor.choose(axis, order);
+        }
+    }
+}
+
+/// One sign for each channel of each axis length, vectors included: what a layer flips, the next one flips back.
+pub(super) fn flip(tensors: &mut [Tensor], chance: &mut Chance<'_>) {
+    let signs = by_length(tensors, |len| signs(len, chance));
+    for tensor in tensors {
+        for axis in tensor.channel_axes() {
+            tensor.scale(axis, &signs[&tensor.shape[axis]]);
         }
     }
 }

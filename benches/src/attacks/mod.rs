@@ -9,6 +9,7 @@
 mod axes;
 mod baselines;
 mod combination;
+mod edges;
 mod function;
 mod layout;
 mod measure;
@@ -59,6 +60,10 @@ impl<'n> Chance<'n> {
     /// Uniform in 0..1.
     fn uniform(&mut self) -> f64 {
         (self.bits.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn is_heads(&mut self) -> bool {
+        self.bits.below(2) == 1
     }
 
     /// The numbers `0..len` in random order.
@@ -132,6 +137,7 @@ pub fn all() -> Vec<Attack> {
         noise::attacks(),
         replace::attacks(),
         function::attacks(),
+        edges::attacks(),
         combination::attacks(),
     ]
     .into_iter()

@@ -12,12 +12,13 @@ pub(super) fn attacks() -> Vec<Attack> {
             let scale = largest(&tensor.values) / 448.0;
             round(&mut tensor.values, |x| if scale > 0.0 { e4m3(x / scale) * scale } else { x });
         }),
+        Attack::each("fp8 e5m2", |tensor, _| round(&mut tensor.values, e5m2)),
         Attack::each("int8 per tensor", |tensor, _| int8(&mut tensor.values)),
         Attack::each("int8 per channel", |tensor, _| int8_per_channel(tensor)),
     ];
     attacks.extend([32, 128].map(|group| {
         Attack::each(format!("int4 in groups of {group} (as Q4_0)"), move |tensor, _| {
-            tensor.values.chunks_mut(group).for_each(int4);
+            int4_in_groups(&mut tensor.values, group);
         })
     }));
     attacks
@@ -36,6 +37,12 @@ fn e4m3(x: f32) -> f32 {
     let exponent = (((x.to_bits() >> 23) & 255) as i32 - 127).max(-6);
     let step = 2f32.powi(exponent - 3);
     ((x / step).round_ties_even() * step).clamp(-448.0, 448.0)
+}
+
+/// The nearest FP8 E5M2 number, ties to even: a binary16 that has lost its last 8 bits. Finite for what F16 can hold.
+fn e5m2(x: f32) -> f32 {
+    let step = 2f32.powi((((x.to_bits() >> 23) & 255) as i32 - 127).max(-14) - 2);
+    ((x / step).round_ties_even() * step).clamp(-57_344.0, 57_344.0)
 }
 
 /// Symmetric: the largest magnitude becomes 127.
@@ -61,6 +68,11 @@ pub(super) fn int8_per_channel(tensor: &mut Tensor) {
     }
 }
 
+/// As [`int4`], over groups of neighbours in storage order.
+pub(super) fn int4_in_groups(values: &mut [f32], group: usize) {
+    values.chunks_mut(group).for_each(int4);
+}
+
 /// 16 steps, of which the value of largest magnitude is the lowest (-8), as in GGUF's Q4_0; its scale is an F16.
 fn int4(group: &mut [f32]) {
     let extreme = group.iter().copied().fold(0.0f32, |a, b| if b.abs() > a.abs() { b } else { a });
@@ -79,6 +91,13 @@ mod tests {
         let mut values: Vec<f32> = (0..=448 * 512).map(|i| e4m3(i as f32 / 512.0)).collect();
         values.dedup();
         assert_eq!(values.len(), 127, "with zero");
+        let mut wide: Vec<f32> = (0..=4 * 57_344).map(|i| e5m2(i as f32 / 4.0)).collect();
+        wide.dedup();
+        assert_eq!(wide.len(), 4 + 4 * 16, "0 to 0.75, and four a power of two from 1 to 57,344");
+        assert_eq!(
+            [e5m2(9.0), e5m2(-1.1), e5m2(11.0), e5m2(2f32.powi(-16))],
+            [8.0, -1.0, 12.0, 2f32.powi(-16)]
+        );
         assert_eq!([e4m3(1e9), e4m3(-0.3), e4m3(17.0), e4m3(19.0)], [448.0, -0.3125, 16.0, 20.0]);
     }
 

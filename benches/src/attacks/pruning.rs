@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::axes::lengths;
-use super::{Attack, Tensor};
+use super::{Attack, Chance, Tensor};
 
 pub(super) fn attacks() -> Vec<Attack> {
     const SHARES: [usize; 4] = [30, 50, 70, 90];
     let mut attacks: Vec<Attack> = SHARES
         .map(|percent| {
             Attack::each(format!("pruned {percent} % by magnitude, per layer"), move |tensor, _| {
-                let threshold = magnitude(tensor.values.iter().copied(), percent);
-                cut(tensor, threshold);
+                prune(tensor, percent);
             })
         })
         .into();
@@ -28,10 +27,21 @@ pub(super) fn attacks() -> Vec<Attack> {
     }));
     attacks.extend([10, 25].map(|percent| {
         Attack::new(format!("{percent} % of channels removed (weakest)"), move |tensors, _| {
-            remove_channels(tensors, percent)
+            remove_weakest_channels(tensors, percent)
+        })
+    }));
+    attacks.extend([10, 25].map(|percent| {
+        Attack::new(format!("{percent} % of channels removed (random)"), move |tensors, chance| {
+            remove_random_channels(tensors, percent, chance)
         })
     }));
     attacks
+}
+
+/// Sets the share of least magnitude to zero.
+pub(super) fn prune(tensor: &mut Tensor, percent: usize) {
+    let threshold = magnitude(tensor.values.iter().copied(), percent);
+    cut(tensor, threshold);
 }
 
 /// The magnitude under which `percent` of the values lie.
@@ -48,12 +58,14 @@ fn cut(tensor: &mut Tensor, threshold: f32) {
     tensor.values.iter_mut().filter(|value| value.abs() < threshold).for_each(|value| *value = 0.0);
 }
 
-/// Removes the channels of least energy from every axis length that occurs at least twice among the weights: the same
-/// channels from all axes of that length and from the vectors, so that all shapes still fit together.
-fn remove_channels(tensors: &mut [Tensor], percent: usize) -> bool {
-    let shared: Vec<usize> =
-        lengths(tensors).into_iter().filter(|&(_, n)| n >= 2).map(|(len, _)| len).collect();
-    let mut energies: BTreeMap<usize, Vec<f64>> = shared.iter().map(|&len| (len, vec![0.0; len])).collect();
+/// The axis lengths that occur at least twice among the weights: channels that layers share.
+fn shared(tensors: &[Tensor]) -> impl Iterator<Item = usize> {
+    lengths(tensors).into_iter().filter(|&(_, n)| n >= 2).map(|(len, _)| len)
+}
+
+/// Removes the channels of least energy from every shared axis length.
+fn remove_weakest_channels(tensors: &mut [Tensor], percent: usize) -> bool {
+    let mut energies: BTreeMap<usize, Vec<f64>> = shared(tensors).map(|len| (len, vec![0.0; len])).collect();
     for tensor in tensors.iter_mut().filter(|tensor| tensor.is_weights()) {
         let (_, sd) = tensor.moments();
         let scale = 1.0 / (sd * sd * tensor.values.len() as f64).max(f64::MIN_POSITIVE);
@@ -64,10 +76,27 @@ fn remove_channels(tensors: &mut [Tensor], percent: usize) -> bool {
             }
         }
     }
-    let kept: BTreeMap<usize, Vec<usize>> = energies
-        .into_iter()
-        .map(|(len, energies)| (len, strongest(&energies, len - len * percent / 100)))
-        .collect();
+    let kept = |(len, energies): (usize, Vec<f64>)| (len, strongest(&energies, len - len * percent / 100));
+    keep_channels(tensors, &energies.into_iter().map(kept).collect())
+}
+
+/// Removes channels drawn at random from every shared axis length.
+pub(super) fn remove_random_channels(
+    tensors: &mut [Tensor],
+    percent: usize,
+    chance: &mut Chance<'_>,
+) -> bool {
+    let kept = shared(tensors).map(|len| {
+        let mut kept = chance.order(len);
+        kept.truncate(len - len * percent / 100);
+        kept.sort_unstable();
+        (len, kept)
+    });
+    keep_channels(tensors, &kept.collect())
+}
+
+/// Keeps the same channels on all axes of a length, those of vectors too, so that all shapes still fit together.
+fn keep_channels(tensors: &mut [Tensor], kept: &BTreeMap<usize, Vec<usize>>) -> bool {
     for tensor in tensors {
         for axis in tensor.channel_axes() {
             if let Some(kept) = kept.get(&tensor.shape[axis]) {
@@ -99,7 +128,7 @@ mod tests {
         let vector =
             Tensor { name: String::new(), shape: vec![20], values: (0u8..20).map(f32::from).collect() };
         let mut tensors = [square, vector];
-        assert!(remove_channels(&mut tensors, 10));
+        assert!(remove_weakest_channels(&mut tensors, 10));
         assert_eq!((&tensors[0].shape[..], tensors[1].shape[0]), (&[18, 18][..], 18));
         assert!(!tensors[1].values.contains(&3.0) && !tensors[1].values.contains(&7.0));
     }

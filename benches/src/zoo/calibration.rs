@@ -50,7 +50,7 @@ pub(super) fn at_most(column: &[f64], p: f64) -> usize {
 
 impl Calibration {
     /// For P from 1 down to 10^-8 in half decades: pairs seen / pairs promised, in each view and joint. The row P = 1
-    /// says how many there are. Pairs share models, so that a row's counts spread more than independent ones would.
+    /// says how many there are; a null ends where nothing is seen and next to nothing promised. Pairs share models, so that a row's counts spread more than independent ones would.
     #[must_use]
     pub fn table(&self) -> Table {
         let views = View::ALL.map(|view| format!("{view}, seen / promised"));
@@ -63,6 +63,10 @@ impl Calibration {
         for null in &self.nulls {
             for half_decades in 0..=16 {
                 let p = 10f64.powf(-f64::from(half_decades) / 2.0);
+                let pairs = null.columns.iter().map(Vec::len).max().unwrap_or(0) as f64;
+                if p * pairs < 1e-3 && null.columns.iter().all(|column| at_most(column, p) == 0) {
+                    break;
+                }
                 let cells = null.columns.iter().map(|column| {
                     let promised = p * column.len() as f64;
                     format!("{} / {}", at_most(column, p), count(promised))
@@ -93,6 +97,6 @@ mod tests {
         let lines = Calibration { nulls: vec![null] }.table().to_json_lines("c");
         let line = lines.lines().nth(2).expect("a row for each half decade");
         assert!(line.contains("\"P <=\":0.1") && line.contains("[2.0,0.4]"), "{line}");
-        assert_eq!(lines.lines().count(), 17);
+        assert_eq!(lines.lines().count(), 8, "4 * 10^-3.5 is over 0.001");
     }
 }
