@@ -29,7 +29,7 @@ mod sums;
 mod view;
 
 pub use digest::Digest;
-pub use evalue::{e_value, effective_bits, p_value, radius_for_e_value};
+pub use evalue::{e_value, effective_bits, joint_p_value, p_value, p_values, radius_for_e_value};
 pub use hash::{ModelHash, TensorHash, ViewHash};
 pub use model::{ModelHasher, Plan, Scratch, Sketch, hash_model};
 pub use skip::SkipReason;
@@ -47,8 +47,7 @@ pub type ModelCode = phash_code::Code<CODE_WORDS>;
 
 /// A model with fewer features than this in every view is weak: too few to fill the effective bits, so that distances
 /// say less and E-values are higher.
-pub const WEAK_FEATURES: u32 = 1_080;
-const _: () = assert!(WEAK_FEATURES == evalue::FEATURES_PER_BIT * View::Energy.effective_bits());
+pub const WEAK_FEATURES: u32 = evalue::ample_features();
 
 /// The fingerprint of everything that decides a code's bits: BLAKE3 of the parameter text in docs/hashing.md.
 /// Stored in databases; codes of different parameters are never compared.

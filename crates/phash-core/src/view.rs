@@ -52,6 +52,15 @@ impl<T> PerView<T> {
         Self(View::ALL.map(&mut make))
     }
 
+    /// Makes the value of each view, or gives the first error.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn try_from_fn<E>(make: impl FnMut(View) -> Result<T, E>) -> Result<Self, E> {
+        let values: Vec<T> = View::ALL.into_iter().map(make).collect::<Result<_, E>>()?;
+        Ok(Self(values.try_into().unwrap_or_else(|_| unreachable!("one for each view"))))
+    }
+
     /// The views with their values, in the order of [`View::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (View, &T)> {
         View::ALL.into_iter().zip(&self.0)

@@ -7,7 +7,7 @@ mod reference;
 
 use common::generate::{FLOATING, element, golden, word};
 use common::{Model, Tensor, bundled};
-use phash_core::{Dtype, ModelHash, ModelHasher, Plan, Scratch, View};
+use phash_core::{Dtype, ModelHash, ModelHasher, PerView, Plan, Scratch, View};
 use proptest::prelude::*;
 use reference::bridge::{difference, expected, got};
 
@@ -365,18 +365,33 @@ proptest! {
 }
 
 #[test]
-fn agree_on_e_values() {
-    for features in [0, 7, 8, 15, 100, 1079, 1080, 1088, 100_000] {
+fn agree_on_p_values() {
+    for features in [0, 7, 8, 15, 100, 1671, 1672, 1680, 100_000] {
         for view in View::ALL {
             assert_eq!(phash_core::effective_bits(view, features), reference::effective_bits(features));
             for distance_bits in 0..=512 {
                 let expected = reference::p_value(features, distance_bits);
                 let got = phash_core::p_value(view, features, distance_bits);
                 assert!((got / expected - 1.0).abs() < 1e-11, "{features} {distance_bits}: {got} {expected}");
-                let expected = reference::e_value(features, distance_bits, 1_000_000, 2);
-                let got = phash_core::e_value(view, features, distance_bits, 1_000_000, 2);
-                assert!((got / expected - 1.0).abs() < 1e-11, "{features} {distance_bits}: {got} {expected}");
             }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn agree_on_e_values(
+        pairs in prop::collection::vec(prop::option::weighted(0.8, (0..=512u32, 0..3_000u32)), View::COUNT),
+    ) {
+        let mut views = pairs.iter();
+        let mut next = || views.next().copied().flatten();
+        let pairs = PerView::from_fn(|_| next());
+        let distances = PerView::from_fn(|view| pairs[view].map(|(distance, _)| distance));
+        let features = PerView::from_fn(|view| pairs[view].map_or(5, |(_, features)| features));
+        let p: Vec<f64> = pairs.0.iter().flatten().map(|&(bits, features)| reference::p_value(features, bits)).collect();
+        let expected = reference::e_value(reference::joint_p_value(&p), 1_000_000);
+        let joint = phash_core::joint_p_value(&phash_core::p_values(&distances, &features));
+        let got = phash_core::e_value(joint, 1_000_000);
+        prop_assert!((got / expected - 1.0).abs() < 1e-9, "{pairs:?}: {got} is not {expected}");
     }
 }

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use phash_core::{PerView, TensorHash, TensorInfo, View};
+use phash_core::{PerView, TensorHash, TensorInfo};
 
 use crate::pipeline::HashedFile;
-use crate::verdict::{Closeness, Scale, Verdict, best, common_features, distances, e_values};
+use crate::verdict::{Closeness, Verdict, closeness, common_features, distances};
 
 /// Within one shape, every pair of tensors is compared if there are at most this many pairs; beyond, only tensors of
 /// the same name and neighbours in order are, so that a hostile file cannot ask for 10^10 distances.
@@ -20,7 +20,7 @@ const MAX_PAIRS: usize = 4_000_000;
 pub struct Comparison {
     /// The relation in a word.
     pub verdict: Verdict,
-    /// The best view's distance and E-value (for this one pair); `None` if no view has a code of both.
+    /// The closest view's distance and the E-value of all views (for this one pair); `None` if no view has a code of both.
     pub closeness: Option<Closeness>,
     /// The distance in each view, in bits.
     pub views: PerView<Option<u32>>,
@@ -76,14 +76,11 @@ impl Matched {
 pub fn compare(a: &HashedFile, b: &HashedFile) -> Comparison {
     let views = distances(&a.hash.views, &b.hash.views);
     let features = common_features(&a.hash.views, &b.hash.views);
-    let e_values = e_values(&views, &features, Scale::new(1, View::COUNT));
-    let closeness = best(&views, &e_values, |_| true);
+    let closeness = closeness(&views, &features, 1);
     let verdict = if a.hash.content_digest == b.hash.content_digest {
         Verdict::IdenticalContents
     } else {
-        // A fine-tune may be nearest in a view that proves little and near enough in one that proves much.
-        let proof = best(&views, &e_values, |e_value| e_value <= crate::verdict::RELATED_E_VALUE);
-        Verdict::of(proof)
+        Verdict::of(closeness)
     };
     let mut matcher = Matcher::new(a, b);
     matcher.match_bytes();

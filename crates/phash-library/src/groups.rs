@@ -1,8 +1,8 @@
 //! Groups of copies among models that are not in a database: which of them are joined by matches, and how far each is
 //! from the one in the middle.
 //!
-//! Two models are joined if the E-value of their distance, with the number of models each is compared with, is at most the given
-//! one in some view, or if their contents are identical. Joining is transitive: a group is a connected component.
+//! Two models are joined if their E-value, by all views together and with the number of models each is compared with, is at
+//! most the given one, or if their contents are identical. Joining is transitive: a group is a connected component.
 
 use phash_core::{Digest, ModelCode, PerView, View, ViewHash, radius_for_e_value};
 
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::pipeline::HashedFile;
 use crate::search::ViewSearch;
 use crate::union_find::UnionFind;
-use crate::verdict::{Closeness, Scale, Verdict, best, common_features, distances, e_values};
+use crate::verdict::{Closeness, Verdict, closeness, common_features, distances};
 
 /// Beyond so many members the middle of a group is not looked for: the shortest name stands for it.
 const MAX_MEDOID: usize = 1_000;
@@ -119,7 +119,8 @@ pub fn group(models: &[Fingerprint], max_e_value: f64) -> Result<Grouping> {
 struct Grouper<'m> {
     models: &'m [Fingerprint],
     max_e_value: f64,
-    scale: Scale,
+    /// How many models each is compared with.
+    compared_with: u64,
     searches: PerView<ViewSearch<Vec<ModelCode>>>,
 }
 
@@ -131,10 +132,9 @@ impl<'m> Grouper<'m> {
             let voids = (0u32..).zip(models).filter(|(_, model)| model.views[view].code.is_none());
             ViewSearch::in_memory(view, codes, voids.map(|(id, _)| id).collect())
         };
-        let searches = PerView([search(View::Energy)?, search(View::Blocks)?]);
+        let searches = PerView::try_from_fn(search)?;
         let compared_with = models.len().saturating_sub(1).max(1) as u64;
-        let scale = Scale::new(compared_with, View::COUNT);
-        Ok(Self { models, max_e_value, scale, searches })
+        Ok(Self { models, max_e_value, compared_with, searches })
     }
 
     fn join_identical(&self, sets: &mut UnionFind) {
@@ -146,42 +146,32 @@ impl<'m> Grouper<'m> {
 
     /// The models that match this one, by the E-value.
     fn matches(&self, model: usize) -> Vec<usize> {
+        let views = &self.models[model].views;
+        let features = PerView::from_fn(|view| views[view].code.map(|_| views[view].features));
+        let radii = radius_for_e_value(&features, self.max_e_value, self.compared_with);
         let mut found = Vec::new();
-        for (view, hash) in self.models[model].views.iter() {
-            let Some(code) = hash.code else { continue };
-            // The model's own features bound those of any pair it is in, so no match lies beyond this radius.
-            let radius_bits = radius_for_e_value(
-                view,
-                hash.features,
-                self.max_e_value,
-                self.scale.models,
-                self.scale.views,
-            );
-            let Some(radius_bits) = radius_bits else { continue };
-            for (other, _) in self.searches[view].within(&code, radius_bits) {
-                let other = other as usize;
-                if other != model && self.is_match(model, other) {
-                    found.push(other);
-                }
-            }
+        for (view, radius_bits) in radii.iter() {
+            let Some((code, radius_bits)) = views[view].code.zip(*radius_bits) else { continue };
+            found.extend(self.searches[view].within(&code, radius_bits).iter().map(|&(id, _)| id as usize));
         }
+        found.sort_unstable();
+        found.dedup();
+        found.retain(|&other| other != model && self.is_match(self.closeness(model, other)));
         found
     }
 
-    fn is_match(&self, a: usize, b: usize) -> bool {
-        self.best(a, b, |e_value| e_value <= self.max_e_value).is_some()
+    fn is_match(&self, closeness: Option<Closeness>) -> bool {
+        closeness.is_some_and(|closeness| closeness.e_value <= self.max_e_value)
     }
 
-    fn best(&self, a: usize, b: usize, counts: impl Fn(f64) -> bool) -> Option<Closeness> {
+    fn closeness(&self, a: usize, b: usize) -> Option<Closeness> {
         let (a, b) = (&self.models[a].views, &self.models[b].views);
-        let bits = distances(a, b);
-        best(&bits, &e_values(&bits, &common_features(a, b), self.scale), counts)
+        closeness(&distances(a, b), &common_features(a, b), self.compared_with)
     }
 
-    /// How close `other` is to `model`: in the best view that matches, or else in the nearest.
+    /// How close `other` is to `model`.
     fn neighbour(&self, model: usize, other: usize) -> Neighbour {
-        let matching = self.best(model, other, |e_value| e_value <= self.max_e_value);
-        let closeness = matching.or_else(|| self.best(model, other, |_| true));
+        let closeness = self.closeness(model, other);
         let identical = self.models[model].content_digest == self.models[other].content_digest;
         let verdict = if identical { Verdict::IdenticalContents } else { Verdict::of(closeness) };
         Neighbour { model: other, closeness, verdict }
@@ -211,8 +201,7 @@ impl<'m> Grouper<'m> {
     fn group_of(&self, set: Vec<usize>) -> Group {
         let representative = self.representative(&set);
         let matches = |neighbour: &Neighbour| {
-            neighbour.verdict == Verdict::IdenticalContents
-                || neighbour.closeness.is_some_and(|closeness| closeness.e_value <= self.max_e_value)
+            neighbour.verdict == Verdict::IdenticalContents || self.is_match(neighbour.closeness)
         };
         let mut members: Vec<Member> = set
             .iter()

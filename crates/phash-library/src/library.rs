@@ -118,6 +118,5 @@ fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
 }
 
 fn searches(reader: &Reader) -> Result<PerView<ViewSearch<CodeView<CODE_WORDS>>>> {
-    let [energy, blocks] = View::ALL.map(|view| ViewSearch::stored(view, reader));
-    Ok(PerView([energy?, blocks?]))
+    PerView::try_from_fn(|view| ViewSearch::stored(view, reader))
 }

@@ -1,16 +1,16 @@
 //! Searching a library: which stored models are close to a query, how close, and how sure that is.
 //!
-//! Exact: every stored model within the radius in some searched view is found. Distances are inclusive bits; hits come
-//! in the order of distance, then id.
+//! Exact: every stored model within the radius in some searched view is found, or every one whose E-value, by all searched
+//! views together, is small enough. Distances are inclusive bits; hits come in the order of distance, then id.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use phash_core::{CODE_BITS, ModelCode, PerView, View, ViewHash, radius_for_e_value};
 
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::pipeline::HashedFile;
-use crate::verdict::{Closeness, MATCH_E_VALUE, Scale, best, e_values};
+use crate::verdict::{Closeness, MATCH_E_VALUE, closeness};
 
 /// Which stored models are wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub enum Mode {
     Radius(u32),
     /// The so many nearest.
     TopK(usize),
-    /// All whose E-value is at most this in some searched view.
+    /// All whose E-value, by all searched views together, is at most this.
     EValue(f64),
 }
 
@@ -77,7 +77,7 @@ pub struct Hit {
     pub identical: bool,
     /// Whether the stored model has too few features to be sure of anything.
     pub weak: bool,
-    /// The best of the views that match: its distance and E-value.
+    /// The distance in the closest searched view, and the E-value of all of them together.
     pub closeness: Closeness,
     /// The distance in each searched view, in bits.
     pub views: PerView<Option<u32>>,
@@ -118,17 +118,11 @@ impl Library {
         if searched.iter().all(|&view| query.views[view].code.is_none()) {
             return Err(Error::NoCode { name: query.name.clone() });
         }
-        let scale = Scale::new(u64::from(self.model_count()), searched.len());
-        let mut ids = BTreeMap::new();
-        for &view in &searched {
-            let ViewHash { code: Some(code), features } = query.views[view] else { continue };
-            for (id, _) in self.candidates(view, &code, features, query, mode, scale)? {
-                ids.insert(id, ());
-            }
-        }
-        ids.retain(|id, ()| Some(*id) != query.except);
+        let models = u64::from(self.model_count());
+        let mut ids = self.candidates(query, mode, &searched)?;
+        query.except.map(|id| ids.remove(&id));
         let mut near: Vec<(u32, u32)> = ids
-            .into_keys()
+            .into_iter()
             .filter_map(|id| Some((self.distances(query, id, &searched).0.into_iter().flatten().min()?, id)))
             .collect();
         near.sort_unstable();
@@ -137,36 +131,42 @@ impl Library {
         }
         let mut hits = Vec::new();
         for (_, id) in near {
-            hits.extend(self.hit(query, id, mode, &searched, scale)?);
+            hits.extend(self.hit(query, id, &searched, models)?.filter(|hit| match mode {
+                Mode::EValue(max) => hit.closeness.e_value <= max,
+                Mode::Radius(_) | Mode::TopK(_) => true,
+            }));
         }
-        // The best view that counts may not be the nearest one.
-        hits.sort_by_key(|hit| (hit.closeness.distance_bits, hit.id));
         Ok(hits)
     }
 
-    /// A superset of the hits that a view contributes.
-    fn candidates(
-        &self,
-        view: View,
-        code: &ModelCode,
-        features: u32,
-        query: &Query,
-        mode: Mode,
-        scale: Scale,
-    ) -> Result<Vec<(u32, u32)>> {
-        let search = self.search_of(view);
-        match mode {
+    /// A superset of the hits: what some view finds.
+    fn candidates(&self, query: &Query, mode: Mode, searched: &[View]) -> Result<BTreeSet<u32>> {
+        // A pair has at most the query's features, so no hit lies beyond these radii.
+        let features = PerView::from_fn(|view| {
+            let ViewHash { code, features } = query.views[view];
+            code.filter(|_| searched.contains(&view)).map(|_| features)
+        });
+        let radii = match mode {
+            Mode::EValue(max) => radius_for_e_value(&features, max, u64::from(self.model_count())),
             Mode::Radius(got_bits) if got_bits > CODE_BITS => {
-                Err(Error::RadiusTooLarge { got_bits, limit_bits: CODE_BITS })
+                return Err(Error::RadiusTooLarge { got_bits, limit_bits: CODE_BITS });
             }
-            Mode::Radius(radius_bits) => Ok(search.within(code, radius_bits)),
-            Mode::TopK(k) => Ok(search.nearest(code, k.saturating_add(usize::from(query.except.is_some())))),
-            // A pair has at most the query's features, and fewer features mean a smaller radius.
-            Mode::EValue(max) => match radius_for_e_value(view, features, max, scale.models, scale.views) {
-                Some(radius_bits) => Ok(search.within(code, radius_bits)),
-                None => Ok(Vec::new()),
-            },
+            Mode::Radius(radius_bits) => PerView::from_fn(|view| features[view].map(|_| radius_bits)),
+            Mode::TopK(_) => PerView::default(),
+        };
+        let mut ids = BTreeSet::new();
+        for &view in searched {
+            let (search, Some(code)) = (self.search_of(view), query.views[view].code) else { continue };
+            let found = match (mode, radii[view]) {
+                (Mode::TopK(k), _) => {
+                    search.nearest(&code, k.saturating_add(usize::from(query.except.is_some())))
+                }
+                (_, Some(radius_bits)) => search.within(&code, radius_bits),
+                (_, None) => Vec::new(),
+            };
+            ids.extend(found.into_iter().map(|(id, _)| id));
         }
+        Ok(ids)
     }
 
     fn distances(&self, query: &Query, id: u32, searched: &[View]) -> PerView<Option<u32>> {
@@ -178,22 +178,13 @@ impl Library {
         })
     }
 
-    /// The hit for a candidate, unless its E-value is too large after all.
-    fn hit(
-        &self,
-        query: &Query,
-        id: u32,
-        mode: Mode,
-        searched: &[View],
-        scale: Scale,
-    ) -> Result<Option<Hit>> {
+    /// The hit that a candidate would be; `None` if it shares no view with the query.
+    fn hit(&self, query: &Query, id: u32, searched: &[View], models: u64) -> Result<Option<Hit>> {
         let row = self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.model_count() })?;
         let stored = features_of(&row.features);
         let features = PerView::from_fn(|view| query.views[view].features.min(stored[view]));
         let views = self.distances(query, id, searched);
-        let e_values = e_values(&views, &features, scale);
-        let max = if let Mode::EValue(max) = mode { max } else { f64::INFINITY };
-        let Some(closeness) = best(&views, &e_values, |e_value| e_value <= max) else { return Ok(None) };
+        let Some(closeness) = closeness(&views, &features, models) else { return Ok(None) };
         let superseded = row.sources.iter().all(|source| !source.current);
         let mut labels: Vec<String> = Vec::new();
         for source in row.sources.iter().filter(|source| source.current || superseded) {

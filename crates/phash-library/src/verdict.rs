@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use phash_core::{PerView, View, ViewHash, e_value};
+use phash_core::{PerView, View, ViewHash, e_value, joint_p_value, p_values};
 
 /// At most this far apart in some view: the same weights in another format, layout or precision. Rounding to BF16, F16 or
 /// int8 and transposing stay within it; pruning by half does not.
-pub const SAME_WEIGHTS_BITS: u32 = 4;
+pub const SAME_WEIGHTS_BITS: u32 = 8;
 /// An E-value that makes chance no explanation: fine-tuned, merged, or closer.
 pub const RELATED_E_VALUE: f64 = 1e-6;
 /// An E-value that only light changes reach: quantisation, pruning, a short fine-tune.
@@ -63,39 +63,15 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How close two models are in their best view.
+/// How close two models are: the distance in the closest view, and what all views together are worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Closeness {
-    /// The distance in that view, in bits.
+    /// The distance in the closest view, in bits.
     pub distance_bits: u32,
-    /// The view.
+    /// The closest view: of equal distances the least probable one. It tells what was done to the model.
     pub view: View,
-    /// The expected number of unrelated models at or under that distance.
+    /// The expected number of unrelated models that come as close, by the evidence of all views together.
     pub e_value: f64,
-}
-
-impl Closeness {
-    /// The closer one: smaller distance, then smaller E-value, then the earlier view.
-    pub(crate) fn closer(self, other: Self) -> Self {
-        let ours = (self.distance_bits, self.e_value, self.view as usize);
-        let theirs = (other.distance_bits, other.e_value, other.view as usize);
-        if theirs < ours { other } else { self }
-    }
-}
-
-/// How large a comparison is: what E-values are relative to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Scale {
-    /// Models compared with.
-    pub(crate) models: u64,
-    /// Views searched.
-    pub(crate) views: u32,
-}
-
-impl Scale {
-    pub(crate) fn new(models: u64, views: usize) -> Self {
-        Self { models, views: u32::try_from(views).unwrap_or(u32::MAX) }
-    }
 }
 
 /// The distance in each view in which both have a code.
@@ -103,30 +79,17 @@ pub(crate) fn distances(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> PerView
     PerView::from_fn(|view| Some(a[view].code?.distance(&b[view].code?)))
 }
 
-/// The E-value in each view: `features` is the smaller number of the pair.
-pub(crate) fn e_values(
+/// How close two models are that have these distances in the views that were compared, when each is compared with so many
+/// models. `features` is the smaller number of the pair. `None` if they share no view.
+pub(crate) fn closeness(
     distances: &PerView<Option<u32>>,
     features: &PerView<u32>,
-    scale: Scale,
-) -> PerView<Option<f64>> {
-    PerView::from_fn(|view| {
-        distances[view].map(|bits| e_value(view, features[view], bits, scale.models, scale.views))
-    })
-}
-
-/// The best view among those whose E-value `counts`.
-pub(crate) fn best(
-    distances: &PerView<Option<u32>>,
-    e_values: &PerView<Option<f64>>,
-    counts: impl Fn(f64) -> bool,
+    models: u64,
 ) -> Option<Closeness> {
-    View::ALL
-        .into_iter()
-        .filter_map(|view| {
-            Some(Closeness { distance_bits: distances[view]?, view, e_value: e_values[view]? })
-        })
-        .filter(|closeness| counts(closeness.e_value))
-        .reduce(Closeness::closer)
+    let p = p_values(distances, features);
+    let views = View::ALL.into_iter().filter_map(|view| Some((distances[view]?, p[view]?, view)));
+    let (distance_bits, _, view) = views.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)))?;
+    Some(Closeness { distance_bits, view, e_value: e_value(joint_p_value(&p), models) })
 }
 
 /// The smaller number of features in each view.
@@ -138,31 +101,47 @@ pub(crate) fn common_features(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> P
 mod tests {
     use super::*;
 
-    fn closeness(distance_bits: u32, e_value: f64) -> Option<Closeness> {
+    fn close(distance_bits: u32, e_value: f64) -> Option<Closeness> {
         Some(Closeness { distance_bits, view: View::Energy, e_value })
     }
 
     #[test]
     fn each_threshold_is_inclusive_and_separates_two_verdicts() {
-        assert_eq!(Verdict::of(closeness(4, 1e-6)), Verdict::SameWeights);
-        assert_eq!(Verdict::of(closeness(5, 1e-12)), Verdict::NearCopy);
-        assert_eq!(Verdict::of(closeness(5, 1.1e-12)), Verdict::Related);
-        assert_eq!(Verdict::of(closeness(5, 1e-6)), Verdict::Related);
-        assert_eq!(Verdict::of(closeness(5, 1.1e-6)), Verdict::Unrelated);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS, 1e-6)), Verdict::SameWeights);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1e-12)), Verdict::NearCopy);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1.1e-12)), Verdict::Related);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1e-6)), Verdict::Related);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1.1e-6)), Verdict::Unrelated);
         // Close, but of so few features that chance would do as well.
-        assert_eq!(Verdict::of(closeness(0, 1e-5)), Verdict::Unrelated);
+        assert_eq!(Verdict::of(close(0, 1e-5)), Verdict::Unrelated);
         assert_eq!(Verdict::of(None), Verdict::Unrelated);
     }
 
     #[test]
-    fn the_best_view_is_the_nearest_then_the_least_likely_then_the_first() {
-        let near = PerView([Some(30), Some(20)]);
-        assert_eq!(best(&near, &PerView([Some(1e-9), Some(1e-5)]), |_| true).unwrap().view, View::Blocks);
-        let tie = PerView([Some(20), Some(20)]);
-        assert_eq!(best(&tie, &PerView([Some(1e-5), Some(1e-9)]), |_| true).unwrap().view, View::Blocks);
-        assert_eq!(best(&tie, &PerView([Some(1e-5), Some(1e-5)]), |_| true).unwrap().view, View::Energy);
-        // A view that does not count is not the best one, however near.
-        assert_eq!(best(&near, &PerView([Some(1e-9), Some(1.0)]), |e| e < 1e-3).unwrap().distance_bits, 30);
-        assert_eq!(best(&PerView([None, None]), &PerView([None, None]), |_| true), None);
+    fn the_closest_view_is_the_nearest_then_the_least_likely_then_the_first() {
+        let (ample, few) = (1 << 20, 100);
+        let view = |distances, features| closeness(&PerView(distances), &PerView(features), 1).unwrap().view;
+        assert_eq!(view([Some(60), Some(40)], [ample, few]), View::Blocks);
+        assert_eq!(view([Some(40), Some(40)], [few, ample]), View::Blocks);
+        assert_eq!(view([Some(40), Some(40)], [ample, ample]), View::Energy);
+        assert_eq!(view([None, Some(500)], [ample, ample]), View::Blocks);
+        assert_eq!(closeness(&PerView([None, None]), &PerView([ample, ample]), 1), None);
+    }
+
+    #[test]
+    fn the_e_value_is_of_all_views_together_and_of_all_models() {
+        let e_value =
+            |distances, models| closeness(&PerView(distances), &PerView([5_000; 2]), models).unwrap().e_value;
+        let p = |view, bits| phash_core::p_value(view, 5_000, bits);
+        let (energy, blocks) = (p(View::Energy, 170), p(View::Blocks, 175));
+        let fisher = energy * blocks * (1.0 - energy.ln() - blocks.ln());
+        assert!(fisher < 2.0 * energy.min(blocks), "two weak hints are more than the better of them");
+        let got = e_value([Some(170), Some(175)], 1_000);
+        assert!((got / (2_000.0 * fisher) - 1.0).abs() < 1e-9, "{got}");
+        // The other view says nothing: a factor of 4 for two views and two tests; not searched: none.
+        let (lone, least) = (e_value([Some(60), None], 7), 7.0 * p(View::Energy, 60));
+        assert!((lone / least - 1.0).abs() < 1e-9, "{lone}");
+        let spoilt = e_value([Some(60), Some(256)], 7);
+        assert!((spoilt / (4.0 * least) - 1.0).abs() < 1e-9, "{spoilt}");
     }
 }

@@ -41,39 +41,39 @@ fn flipped(mut code: ModelCode, first: u32, count: u32) -> ModelCode {
 }
 
 #[test]
-fn one_view_is_enough_to_join_and_the_distance_is_the_best_views() {
+fn one_view_is_enough_to_join_and_the_distance_is_the_closest_views() {
     let (a, b) = (stranger(1), stranger(2));
     let models = [
         model("a", Some(a), Some(b), AMPLE),
-        model("b", Some(flipped(a, 0, 128)), Some(flipped(b, 0, 9)), AMPLE),
-        model("c", Some(flipped(a, 128, 128)), Some(flipped(b, 0, 128)), AMPLE),
+        model("b", Some(flipped(a, 0, 256)), Some(flipped(b, 0, 18)), AMPLE),
+        model("c", Some(flipped(a, 256, 256)), Some(flipped(b, 0, 256)), AMPLE),
     ];
     let grouping = group(&models, 1e-3).unwrap();
     let [found] = &grouping.groups[..] else { panic!("{grouping:?}") };
     assert_eq!(found.representative, 0, "of two equally central ones the first by name");
     let closeness = found.members[0].model.closeness.unwrap();
-    assert_eq!((closeness.distance_bits, closeness.view), (9, View::Blocks));
+    assert_eq!((closeness.distance_bits, closeness.view), (18, View::Blocks));
     assert_eq!(found.members[0].model.verdict, Verdict::NearCopy);
     let (alone, nearest) = grouping.alone[0];
     assert_eq!(alone, 2);
-    assert_eq!(nearest.unwrap().closeness.unwrap().distance_bits, 119, "blocks of c and b");
+    assert_eq!(nearest.unwrap().closeness.unwrap().distance_bits, 238, "blocks of c and b");
 }
 
 #[test]
 fn a_chain_is_one_group_and_its_far_end_says_through_whom() {
     let root = stranger(1);
-    // Steps of 50 bits match; two steps do not.
-    let at = |step: u32| model(&format!("{step}"), Some(flipped(root, 0, 50 * step)), None, AMPLE);
+    // Steps of 100 bits match; two steps do not.
+    let at = |step: u32| model(&format!("{step}"), Some(flipped(root, 0, 100 * step)), None, AMPLE);
     let models = [at(0), at(1), at(2), at(3)];
     let grouping = group(&models, 1e-3).unwrap();
     let [found] = &grouping.groups[..] else { panic!("{grouping:?}") };
     assert_eq!(found.representative, 1, "the middle");
     let order: Vec<(usize, u32)> =
         found.members.iter().map(|m| (m.model.model, m.model.closeness.unwrap().distance_bits)).collect();
-    assert_eq!(order, [(0, 50), (2, 50), (3, 100)]);
+    assert_eq!(order, [(0, 100), (2, 100), (3, 200)]);
     assert_eq!(found.members[0].through, None);
     let through = found.members[2].through.unwrap();
-    assert_eq!((through.model, through.closeness.unwrap().distance_bits), (2, 50));
+    assert_eq!((through.model, through.closeness.unwrap().distance_bits), (2, 100));
 }
 
 #[test]
@@ -107,8 +107,30 @@ fn nothing_and_one_model_are_no_groups() {
 #[test]
 fn the_limit_on_the_e_value_decides() {
     let code = stranger(1);
-    let models = [model("a", Some(code), None, AMPLE), model("b", Some(flipped(code, 0, 60)), None, AMPLE)];
+    let models = [model("a", Some(code), None, AMPLE), model("b", Some(flipped(code, 0, 120)), None, AMPLE)];
     let joined = |max| !group(&models, max).unwrap().groups.is_empty();
     let e_value = group(&models, 1e-300).unwrap().alone[0].1.unwrap().closeness.unwrap().e_value;
     assert!(joined(e_value) && !joined(e_value * 0.999), "inclusive at {e_value}");
+}
+
+#[test]
+fn what_no_view_proves_two_views_can_prove_together() {
+    let (a, b) = (stranger(1), stranger(2));
+    let copy = |energy: u32, blocks: u32| {
+        [
+            model("a", Some(a), Some(b), AMPLE),
+            model("b", Some(flipped(a, 0, energy)), Some(flipped(b, 0, blocks)), AMPLE),
+        ]
+    };
+    let joined = |models: &[Fingerprint]| !group(models, 1e-6).unwrap().groups.is_empty();
+    assert!(!joined(&copy(180, 256)) && !joined(&copy(256, 180)), "neither view alone");
+    assert!(joined(&copy(180, 180)), "both together");
+    // Void in one view: the other one counts in full, and twice as much as beside a view that says nothing.
+    let e_value = |models: &[Fingerprint]| {
+        group(models, 1.0).unwrap().groups[0].members[0].model.closeness.unwrap().e_value
+    };
+    let mut void = copy(150, 256);
+    let spoilt = e_value(&void);
+    void[1].views[View::Blocks] = ViewHash::default();
+    assert!((spoilt / e_value(&void) - 4.0).abs() < 1e-9);
 }

@@ -1,11 +1,11 @@
-//! Section 8: effective bits, P and E, from Pascal's triangle.
+//! Section 8: effective bits, P, joint P and E, from Pascal's triangle.
 
 pub(crate) fn effective_bits(features: u32) -> u32 {
     match features {
         0..24 => features,
         24..192 => 24,
-        192..1080 => features / 8,
-        1080.. => 135,
+        192..1672 => features / 8,
+        1672.. => 209,
     }
 }
 
@@ -24,13 +24,41 @@ pub(crate) fn p_value(features: u32, distance_bits: u32) -> f64 {
     let all: f64 = ways.iter().sum();
     let at_most = |k: usize| ways.iter().take(k + 1).sum::<f64>() / all;
     let k = f64::from(distance_bits) * f64::from(effective_bits(features)) / 512.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 135")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 209")]
     let whole = k as usize;
     let rest = k - k.floor();
     ((1.0 - rest) * at_most(whole).ln() + rest * at_most(whole + 1).ln()).exp()
 }
 
+/// The joint P of the views in which both models have a code, by the views' own.
+pub(crate) fn joint_p_value(p: &[f64]) -> f64 {
+    if p.len() < 2 {
+        return p.first().copied().unwrap_or(1.0);
+    }
+    let mut least = 1.0;
+    let mut s = 0.0;
+    for &p in p {
+        least = if p < least { p } else { least };
+        s += -p.ln();
+    }
+    // e^-S (1 + S + S^2/2 + ... + S^(V-1)/(V-1)!), each term from its logarithm.
+    let mut fisher = 0.0;
+    let mut ln_factorial = 0.0;
+    for i in 0..p.len() {
+        let i = f64::from(u32::try_from(i).unwrap());
+        if i > 0.0 {
+            ln_factorial += i.ln();
+        }
+        let ln_power = if i == 0.0 { 0.0 } else { i * s.ln() };
+        fisher += (ln_power - ln_factorial - s).exp();
+    }
+    let v = f64::from(u32::try_from(p.len()).unwrap());
+    let single = v * least;
+    let better = if single < fisher { single } else { fisher };
+    if 2.0 * better > 1.0 { 1.0 } else { 2.0 * better }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "tests use small libraries")]
-pub(crate) fn e_value(features: u32, distance_bits: u32, models: u64, views: u32) -> f64 {
-    models as f64 * f64::from(views) * p_value(features, distance_bits)
+pub(crate) fn e_value(joint_p: f64, models: u64) -> f64 {
+    models as f64 * joint_p
 }

@@ -13,7 +13,7 @@ mod project;
 mod views;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
-pub(crate) use evalue::{e_value, effective_bits, p_value};
+pub(crate) use evalue::{e_value, effective_bits, joint_p_value, p_value};
 
 use matrix::Matrix;
 use project::Sums;
@@ -115,6 +115,6 @@ pub(crate) fn hash_model(model: &[Tensor]) -> ModelHash {
         }
     }
     let views = Views { energy: energy.signs(), blocks: blocks.signs() };
-    let weak = views.energy.features < 1080 && views.blocks.features < 1080;
+    let weak = views.energy.features < 1672 && views.blocks.features < 1672;
     ModelHash { views, tensors, content_digest: digest::content(model), weak }
 }
