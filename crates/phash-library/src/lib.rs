@@ -21,11 +21,12 @@ mod query;
 mod schema;
 mod search;
 mod segments;
+mod tensors;
 mod union_find;
 mod verdict;
 mod walk;
 
-pub use compare::{Comparison, Matched, TensorPair, compare};
+pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
@@ -35,6 +36,9 @@ pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_fil
 pub use query::{Hit, Mode, Query};
 pub use schema::schema;
 pub use segments::index;
+pub use tensors::{
+    Finding, KEPT_BITS, Matched, PartHit, Parts, PartsLimits, Place, Standing, Story, Tally, TensorPair, TensorPlaces,
+};
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use walk::{Candidate, walk};
 

@@ -1,0 +1,106 @@
+//! Owns [`Standing`]: what became of a tensor between two models, and [`Tally`], how many of a model's tensors stand how.
+//! What must hold: nothing is called replaced that could not have been recognised.
+
+use phash_core::{CODE_BITS, PerView, ViewHash};
+
+use super::evidence::{MAX_CHANCE, chance, is_decidable};
+use crate::verdict::distances;
+
+/// Codes at most this far apart in every view are those of the same weights, in another precision or layout.
+pub const KEPT_BITS: u32 = CODE_BITS / 10;
+
+/// What became of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Another tensor is in its place: it would be recognised, and is not.
+    Replaced,
+    /// It is missing in the second model.
+    Removed,
+    /// It is missing in the first model.
+    Added,
+    /// Other weights, made from these: tuned, pruned, merged, tampered with.
+    Changed,
+    /// The same bytes, or the same weights within the noise of quantisation.
+    Kept,
+    /// Too few features to say.
+    TooSmall,
+}
+
+impl Standing {
+    /// The standing in words, as printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Replaced => "replaced",
+            Standing::Removed => "removed",
+            Standing::Added => "added",
+            Standing::Changed => "changed",
+            Standing::Kept => "kept",
+            Standing::TooSmall => "too small to say",
+        }
+    }
+
+    /// Of two tensors in the same place, neither known to be the same bytes; `others` is the number of tensors that the second one was
+    /// chosen from.
+    pub(super) fn of_codes(a: &PerView<ViewHash>, b: &PerView<ViewHash>, others: usize) -> Self {
+        let related = chance(a, b) * others.max(1) as f64 <= MAX_CHANCE;
+        if related && is_near(a, b) {
+            Standing::Kept
+        } else if related {
+            Standing::Changed
+        } else if is_decidable(a, others) && is_decidable(b, others) {
+            Standing::Replaced
+        } else {
+            Standing::TooSmall
+        }
+    }
+}
+
+/// Whether the codes are those of the same weights in another precision, in every view that both have.
+pub(super) fn is_near(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> bool {
+    distances(a, b).0.iter().flatten().copied().max().is_some_and(|bits| bits <= KEPT_BITS)
+}
+
+/// How many tensors with a code stand how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Kept: the same bytes, or within the noise of quantisation.
+    pub kept: usize,
+    /// Changed.
+    pub changed: usize,
+    /// Replaced.
+    pub replaced: usize,
+    /// Only in the first model.
+    pub removed: usize,
+    /// Only in the second model.
+    pub added: usize,
+    /// Too small to say.
+    pub too_small: usize,
+}
+
+impl Tally {
+    /// Counts standings.
+    pub fn of(standings: impl Iterator<Item = Standing>) -> Self {
+        let mut tally = Self::default();
+        for standing in standings {
+            *match standing {
+                Standing::Kept => &mut tally.kept,
+                Standing::Changed => &mut tally.changed,
+                Standing::Replaced => &mut tally.replaced,
+                Standing::Removed => &mut tally.removed,
+                Standing::Added => &mut tally.added,
+                Standing::TooSmall => &mut tally.too_small,
+            } += 1;
+        }
+        tally
+    }
+
+    /// The first model's tensors of which something can be said.
+    pub fn decidable(&self) -> usize {
+        self.found() + self.replaced + self.removed
+    }
+
+    /// Those of them that stand in the second model, changed or not.
+    pub fn found(&self) -> usize {
+        self.kept + self.changed
+    }
+}
