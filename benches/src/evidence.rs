@@ -1,7 +1,7 @@
 //! Owns what the benches know of two models' codes: distances, probabilities and the E-value, joint over all views. The
 //! one place here that asks phash-core what a distance means.
 
-use phash_core::{ModelHash, PerView, View, p_value};
+use phash_core::{ModelHash, PerView, View, e_value, joint_p_value, p_values};
 
 /// Two models compared.
 #[derive(Clone, Debug)]
@@ -35,20 +35,24 @@ impl Evidence {
     /// How probable it is that two unrelated models come so close in one view; `None` if it is void.
     #[must_use]
     pub fn p_view(&self, view: View) -> Option<f64> {
-        Some(p_value(view, self.features[view], self.distances[view]?))
+        self.p_views()[view]
     }
 
-    /// How probable it is that two unrelated models come so close in any view; `None` if they share none.
+    /// How probable it is that two unrelated models come so close, all views taken together; `None` if they share none.
     #[must_use]
     pub fn p_joint(&self) -> Option<f64> {
-        let least = View::ALL.into_iter().filter_map(|view| self.p_view(view)).min_by(f64::total_cmp)?;
-        Some((least * View::COUNT as f64).min(1.0))
+        self.best()?;
+        Some(joint_p_value(&self.p_views()))
     }
 
     /// The number of unrelated models that come so close in a library of `models`, as expected; infinite if the two
     /// share no view.
     #[must_use]
     pub fn e_value(&self, models: u64) -> f64 {
-        self.p_joint().map_or(f64::INFINITY, |p| models as f64 * p)
+        self.p_joint().map_or(f64::INFINITY, |p| e_value(p, models))
+    }
+
+    fn p_views(&self) -> PerView<Option<f64>> {
+        p_values(&self.distances, &self.features)
     }
 }

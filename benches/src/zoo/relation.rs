@@ -12,7 +12,7 @@ pub enum Kind {
 }
 
 /// The relations that are scored; any other one has its row and is not scored.
-const KINDS: [(&str, Kind); 17] = [
+const KINDS: [(&str, Kind); 16] = [
     ("same", Kind::Related),
     ("near", Kind::Related),
     ("fine-tune", Kind::Related),
@@ -26,7 +26,6 @@ const KINDS: [(&str, Kind); 17] = [
     ("permuted", Kind::Related),
     ("permuted+tuned", Kind::Related),
     ("merge", Kind::Related),
-    ("merge-of-twins", Kind::Related),
     ("independent", Kind::Independent),
     ("ambiguous", Kind::Open),
     ("distilled", Kind::Open),
