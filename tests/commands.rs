@@ -29,8 +29,8 @@ fn wrong_usage_exits_2_and_creates_nothing() {
     let sandbox = Sandbox::new();
     sandbox.run("query").exits(2);
     sandbox.run("query --code 00").exits(2).says("--view");
-    sandbox.run("query --code 00 --view energy").exits(2).says("64 hexadecimal digits");
-    sandbox.run("query --radius 257 x").exits(2).says("0 to 256");
+    sandbox.run("query --code 00 --view energy").exits(2).says("128 hexadecimal digits");
+    sandbox.run("query --radius 513 x").exits(2).says("0 to 512");
     sandbox.run("query --radius 3 --top-k 1 x").exits(2);
     sandbox.run("query --view neither x").exits(2).says("energy");
     sandbox.run("frobnicate").exits(2);

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Stdio;
 
 use phash_code::Codes as _;
-use phash_core::{CODE_WORDS, ModelCode};
+use phash_core::{CODE_WORDS, ModelCode, View};
 use phash_store::{CodeView, OpenOptions, Reader};
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ fn codes(sandbox: &Sandbox, db: &str) -> Vec<Vec<ModelCode>> {
     let reader = Reader::open(&sandbox.path().join(db), OpenOptions::default()).unwrap();
     let all = |codes: CodeView<CODE_WORDS>| (0..codes.len()).map(|id| *codes.get(id).unwrap()).collect();
     let of_view = |view: &str| [all(reader.codes(view).unwrap()), all(reader.tensor_codes(view).unwrap())];
-    ["energy", "blocks"].into_iter().flat_map(of_view).collect()
+    View::ALL.map(View::name).into_iter().flat_map(of_view).collect()
 }
 
 #[test]

@@ -219,12 +219,12 @@ pub(crate) fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
     bytes
 }
 
-/// The tensors of a model with ample features for its size (about 200 kB).
+/// The tensors of a model with ample features for its size (about 450 kB).
 pub(crate) fn tensors(seed: u64) -> Vec<Tensor> {
     let mut random = Random(seed);
     let mut tensors = Vec::new();
     for layer in 0..6 {
-        let (rows, columns) = if layer % 2 == 0 { (128, 64) } else { (64, 128) };
+        let (rows, columns) = if layer % 2 == 0 { (192, 96) } else { (96, 192) };
         let bytes = weights(&mut random, rows, columns);
         tensors.push(Tensor {
             name: format!("layers.{layer}.weight"),

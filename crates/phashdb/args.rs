@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use phash_library::View;
 
 /// The same for every command; a macro so that it can be joined to examples at compile time.
 macro_rules! exit_status {
@@ -22,10 +24,10 @@ const EXIT_STATUS: &str = exit_status!();
 
 /// Find every copy and light modification of a neural network's weights.
 ///
-/// Hashes the weights in safetensors files (single or sharded) to 256-bit codes, one for each view, keeps the codes in a
+/// Hashes the weights in safetensors files (single or sharded) to 512-bit codes, one for each view, keeps the codes in a
 /// library, and tells which models are copies of each other: renamed, converted, quantised, pruned or fine-tuned.
-/// Distances are in bits (0 to 256); unrelated models lie near 128. The E-value is the number of unrelated models
-/// expected to come that close in a library of this size: 1e-3 and below is a match.
+/// Distances are in bits (0 to 512); unrelated models lie near 256. The E-value is the number of unrelated models
+/// expected to come that close, in all views together, in a library of this size: 1e-3 and below is a match.
 #[derive(Parser, Debug)]
 #[command(name = "phashdb", version = crate::version::SHORT, long_version = crate::version::long(),
     after_help = EXIT_STATUS, max_term_width = 100, propagate_version = true, disable_help_subcommand = true)]
@@ -76,15 +78,6 @@ pub(crate) enum ColorArg {
     Auto,
     Always,
     Never,
-}
-
-/// The name of a view.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ViewArg {
-    /// Channel energies: best on fine-tunes, pruning, quantisation
-    Energy,
-    /// Equilibrated blocks: unmoved by rescaled channels (folded batch-norm)
-    Blocks,
 }
 
 #[derive(Subcommand, Debug)]
@@ -164,25 +157,25 @@ Examples:
   phashdb query suspect.safetensors                everything with E <= 1e-3
   phashdb query --radius 12 suspect.safetensors    everything within 12 bits in some view
   phashdb query --top-k 5 a.safetensors b.safetensors
-  phashdb query --view energy --code 9f3a...       64 hexadecimal digits
+  phashdb query --view energy --code 9f3a...       128 hexadecimal digits
   phashdb query --id 42                            the other models near model 42
   cat suspect.safetensors | phashdb query -
 
-The search is exact: nothing within the radius is missed. A large radius (some 60 bits and more) is
-searched by comparing with every model; above about 100 bits unrelated models match.
+The search is exact: nothing within the radius is missed. A large radius is searched by
+comparing with every model; above about 200 bits unrelated models match.
 
 ", exit_status!()))]
 pub(crate) struct QueryArgs {
     /// Weights files; - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present_any = ["code", "id"])]
     pub(crate) files: Vec<PathBuf>,
-    /// Search for a code: 64 hexadecimal digits, bytes in order; needs --view
+    /// Search for a code: 128 hexadecimal digits, bytes in order; needs --view
     #[arg(long, value_name = "HEX", requires = "view", conflicts_with = "files")]
     pub(crate) code: Option<String>,
     /// Search for the models near the stored model of this id (itself left out)
     #[arg(long, value_name = "ID", conflicts_with_all = ["files", "code"])]
     pub(crate) id: Option<u32>,
-    /// Report all models within BITS (inclusive, 0 to 256) in any searched view
+    /// Report all models within BITS (inclusive, 0 to 512) in any searched view
     #[arg(long, short, value_name = "BITS", group = "mode")]
     pub(crate) radius: Option<u32>,
     /// Report the K nearest models, whatever the distance
@@ -192,8 +185,8 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "MAX", group = "mode", value_parser = positive_number)]
     pub(crate) e_value: Option<f64>,
     /// Search only this view [default: all views]
-    #[arg(long, value_name = "VIEW")]
-    pub(crate) view: Option<ViewArg>,
+    #[arg(long, value_name = "VIEW", value_parser = view())]
+    pub(crate) view: Option<View>,
 }
 
 #[derive(Args, Debug)]
@@ -211,11 +204,11 @@ pub(crate) struct HashArgs {
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Verdicts:
   identical contents  the same tensors byte for byte, whatever their names and order
-  same weights        at most 4 bits apart, E <= 1e-6: another format, precision or layout
-  near copy           E <= 1e-12: quantised, pruned, lightly fine-tuned
+  same weights        at most 8 bits apart, E <= 1e-6: another format, precision or layout
+  near copy           E <= 1e-30: quantised, pruned, lightly fine-tuned
   related             E <= 1e-6: fine-tuned or merged, most likely
   unrelated           anything else
-E is for this one pair. Unrelated models are exit status 1.
+E is for this one pair, by all views together. Unrelated models are exit status 1.
 
 ", exit_status!()))]
 pub(crate) struct CompareArgs {
@@ -234,6 +227,13 @@ pub(crate) struct CompareArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// The name of a view.
+fn view() -> impl TypedValueParser<Value = View> {
+    let names = View::ALL.map(|view| PossibleValue::new(view.name()).help(view.summary()));
+    PossibleValuesParser::new(names)
+        .try_map(|name| View::from_name(&name).ok_or_else(|| format!("{name} is no view")))
 }
 
 /// A number above zero, for E-values.

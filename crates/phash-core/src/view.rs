@@ -30,6 +30,14 @@ impl View {
         }
     }
 
+    /// What it is made of and what it is good for, in one line.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            View::Energy => "channel energies: best on fine-tunes, pruning, quantisation",
+            View::Blocks => "equilibrated blocks: unmoved by rescaled channels (folded batch-norm)",
+        }
+    }
+
     /// The view of that name.
     pub fn from_name(name: &str) -> Option<View> {
         Self::ALL.into_iter().find(|view| view.name() == name)

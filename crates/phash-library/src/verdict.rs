@@ -11,7 +11,7 @@ pub const SAME_WEIGHTS_BITS: u32 = 8;
 /// An E-value that makes chance no explanation: fine-tuned, merged, or closer.
 pub const RELATED_E_VALUE: f64 = 1e-6;
 /// An E-value that only light changes reach: quantisation, pruning, a short fine-tune.
-pub const NEAR_COPY_E_VALUE: f64 = 1e-12;
+pub const NEAR_COPY_E_VALUE: f64 = 1e-30;
 /// What searching and grouping call a match if nothing else is asked for.
 pub const MATCH_E_VALUE: f64 = 1e-3;
 
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn each_threshold_is_inclusive_and_separates_two_verdicts() {
         assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS, 1e-6)), Verdict::SameWeights);
-        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1e-12)), Verdict::NearCopy);
-        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1.1e-12)), Verdict::Related);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1e-30)), Verdict::NearCopy);
+        assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1.1e-30)), Verdict::Related);
         assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1e-6)), Verdict::Related);
         assert_eq!(Verdict::of(close(SAME_WEIGHTS_BITS + 1, 1.1e-6)), Verdict::Unrelated);
         // Close, but of so few features that chance would do as well.

@@ -13,43 +13,36 @@ use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
-/// The columns of CSV: the same whatever the first file is.
-const COLUMNS: [&str; 15] = [
-    "type",
-    "path",
-    "bits",
-    "views.energy.code",
-    "views.energy.features",
-    "views.blocks.code",
-    "views.blocks.features",
-    "weak",
-    "tensors_used",
-    "tensors_skipped",
-    "skipped_reasons",
-    "file_digest",
-    "content_digest",
-    "format",
-    "len_bytes",
-];
-
-/// What CSV shows where rows of models and of tensors alternate.
-const TENSOR_COLUMNS: [&str; 11] = [
-    "type",
-    "path",
-    "name",
-    "dtype",
-    "shape",
-    "views.energy.code",
-    "views.energy.features",
-    "views.blocks.code",
-    "views.blocks.features",
-    "skipped",
-    "content_digest",
-];
+/// The columns of CSV: the same whatever the first file is. Where rows of models and of tensors alternate, those that both
+/// have, and what tells tensors apart.
+fn columns(with_tensors: bool) -> Vec<String> {
+    let (before, after): (&[&str], &[&str]) = if with_tensors {
+        (&["type", "path", "name", "dtype", "shape"], &["skipped", "content_digest"])
+    } else {
+        (
+            &["type", "path", "bits"],
+            &[
+                "weak",
+                "tensors_used",
+                "tensors_skipped",
+                "skipped_reasons",
+                "file_digest",
+                "content_digest",
+                "format",
+                "len_bytes",
+            ],
+        )
+    };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let views = View::ALL
+        .into_iter()
+        .flat_map(|view| ["code", "features"].map(|field| format!("views.{view}.{field}")));
+    [names(before), views.collect(), names(after)].concat()
+}
 
 pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let mut output = high.output();
-    output.columns(if args.tensors { &TENSOR_COLUMNS } else { &COLUMNS });
+    output.columns(&columns(args.tensors).iter().map(String::as_str).collect::<Vec<_>>());
     let inputs = inputs(&args.files)?;
     let progress = Progress::new("hash");
     progress.set_total(total_bytes(&inputs));
@@ -154,32 +147,45 @@ fn draw(style: &Style, file: &HashedFile, with_tensors: bool) -> String {
     text
 }
 
+/// The tensors, a line for each view that gave a code.
 fn draw_tensors(style: &Style, file: &HashedFile) -> String {
     let mut grid = Grid::new(
         style,
         &[
             Column::left("type"),
             Column::left("shape"),
-            Column::right("features"),
-            Column::left("energy"),
-            Column::left("blocks"),
             Column::left("tensor"),
+            Column::left("view"),
+            Column::right("features"),
+            Column::left("code"),
         ],
     );
     for (info, hash) in file.tensors.iter().zip(&file.hash.tensors) {
-        let code = |view: View| match hash.views[view].code {
-            Some(code) => (Tone::Number, code.to_string()),
-            None => (Tone::Dim, hash.skipped.map_or("no features", |reason| reason.name()).to_owned()),
-        };
-        let features = hash.views.0.iter().map(|view| view.features).max().unwrap_or(0);
-        grid.row(&[
+        let mut about = [
             (Tone::Dim, info.dtype.name().to_owned()),
             (Tone::Plain, number::shape(&info.shape)),
-            (Tone::Plain, number::count(features.into())),
-            code(View::Energy),
-            code(View::Blocks),
             (Tone::Plain, info.name.clone()),
-        ]);
+        ];
+        let mut line = |view: &str, features: &str, code: (Tone, String)| {
+            let [dtype, shape, name] =
+                std::mem::replace(&mut about, [(); 3].map(|()| (Tone::Plain, String::new())));
+            grid.row(&[
+                dtype,
+                shape,
+                name,
+                (Tone::Dim, view.to_owned()),
+                (Tone::Plain, features.to_owned()),
+                code,
+            ]);
+        };
+        let codes = hash.views.iter().filter_map(|(view, hash)| Some((view, hash.features, hash.code?)));
+        let mut codes = codes.peekable();
+        if codes.peek().is_none() {
+            line("", "", (Tone::Dim, hash.skipped.map_or("no features", |reason| reason.name()).to_owned()));
+        }
+        for (view, features, code) in codes {
+            line(view.name(), &number::count(features.into()), (Tone::Number, code.to_string()));
+        }
     }
     grid.draw()
 }

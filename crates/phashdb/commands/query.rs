@@ -6,7 +6,7 @@ use std::time::Instant;
 use phash_library::{Hashing, Hit, Library, Mode, ModelCode, Query, View, hash_files};
 
 use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, per_view, views, weak_remark};
-use crate::args::{QueryArgs, ViewArg};
+use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -21,10 +21,7 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
     // Before the library is opened: a mistake in the arguments is the same with any library.
     let code = args.code.as_deref().map(parse_code).transpose()?;
     let mode = mode(args)?;
-    let searched = match args.view {
-        Some(view) => vec![view_of(view)],
-        None => View::ALL.to_vec(),
-    };
+    let searched = args.view.map_or_else(|| View::ALL.to_vec(), |view| vec![view]);
     let library = Library::open(&high.db)?;
     for error in library.unusable_segments() {
         message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
@@ -32,7 +29,7 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
     let mut run =
         Run { library, mode, searched, output: high.output(), matches: 0, weak: false, failed: false };
     if let Some((code, view)) = code.zip(args.view) {
-        run.search(&Query::by_code(view_of(view), code), false)?;
+        run.search(&Query::by_code(view, code), false)?;
     } else if let Some(id) = args.id {
         let query = run.library.query_for_id(id)?;
         let row = run.library.reader().model(id).map_err(phash_library::Error::from)?;
@@ -44,13 +41,6 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         run.search_files(args, high)?;
     }
     run.finish(started)
-}
-
-fn view_of(view: ViewArg) -> View {
-    match view {
-        ViewArg::Energy => View::Energy,
-        ViewArg::Blocks => View::Blocks,
-    }
 }
 
 fn parse_code(hex: &str) -> Result<ModelCode, Failure> {
