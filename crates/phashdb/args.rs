@@ -159,6 +159,7 @@ Examples:
   phashdb query --top-k 5 a.safetensors b.safetensors
   phashdb query --view energy --code 9f3a...       128 hexadecimal digits
   phashdb query --id 42                            the other models near model 42
+  phashdb query --tensors suspect.safetensors      backbone, head, merge, tampering: tensor by tensor
   cat suspect.safetensors | phashdb query -
 
 The search is exact: nothing within the radius is missed. A large radius is searched by
@@ -187,6 +188,9 @@ pub(crate) struct QueryArgs {
     /// Search only this view [default: all views]
     #[arg(long, value_name = "VIEW", value_parser = view())]
     pub(crate) view: Option<View>,
+    /// Tell in which stored models each tensor stands, kept or changed; -k limits the models [default: 20]
+    #[arg(long, conflicts_with_all = ["code", "radius", "view"])]
+    pub(crate) tensors: bool,
 }
 
 #[derive(Args, Debug)]
@@ -208,7 +212,9 @@ Verdicts:
   near copy           E <= 1e-30: quantised, pruned, lightly fine-tuned
   related             E <= 1e-6: fine-tuned or merged, most likely
   unrelated           anything else
-E is for this one pair, by all views together. Unrelated models are exit status 1.
+E is for this one pair, by all views together. Tensors are kept (the same weights, whatever the precision), changed, replaced,
+added, removed or too small to say; the most changed come first. Exit status 1 if the models are
+unrelated and have no tensor in common.
 
 ", exit_status!()))]
 pub(crate) struct CompareArgs {

@@ -1,8 +1,8 @@
 //! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
 
-use phash_library::{Comparison, HashedFile, Hashing, Matched, TensorPair, Verdict, compare, hash_files};
+use phash_library::{Comparison, Finding, HashedFile, Hashing, Matched, Standing, Tally, TensorPair, Verdict, compare, hash_files};
 
-use super::describe::{per_view, tone, weak_remark};
+use super::describe::{per_view, standing_tone, tone, weak_remark};
 use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -39,6 +39,9 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
         "views.energy",
         "views.blocks",
         "matched_by",
+        "standing",
+        "finding",
+        "tensors",
     ]);
     output.record(|| record(a, b, &comparison))?;
     for pair in &comparison.tensors {
@@ -46,10 +49,7 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
     }
     output.text(|style| draw(style, a, b, &comparison, args.all))?;
     output.finish()?;
-    Ok(match comparison.verdict {
-        Verdict::Unrelated => ExitStatus::NothingFound,
-        _ => ExitStatus::Success,
-    })
+    Ok(ExitStatus::found(!comparison.is_unrelated()))
 }
 
 fn record(a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> Record {
@@ -67,6 +67,20 @@ fn record(a: &HashedFile, b: &HashedFile, comparison: &Comparison) -> Record {
             Value::object(comparison.features.iter().map(|(view, count)| (view.name(), *count))),
         )
         .with("weak", comparison.weak)
+        .with("finding", comparison.finding.name())
+        .with("finding_text", comparison.finding.describe(&b.name))
+        .with("tensors", tally(&comparison.tally))
+}
+
+fn tally(tally: &Tally) -> Value {
+    Value::object([
+        ("kept", tally.kept),
+        ("changed", tally.changed),
+        ("replaced", tally.replaced),
+        ("removed", tally.removed),
+        ("added", tally.added),
+        ("too_small", tally.too_small),
+    ])
 }
 
 fn tensor_record(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> Record {
@@ -78,6 +92,7 @@ fn tensor_record(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> Record {
         .with("distance_bits", pair.distance_bits)
         .with("views", per_view(&pair.views))
         .with("matched_by", pair.how.name())
+        .with("standing", pair.standing.name())
 }
 
 /// The names of a pair, and the shape: the first one's, or the second's if the tensor was added.
@@ -120,9 +135,10 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, 
     if comparison.weak {
         text += &format!("{}\n", style.paint(Tone::Care, &weak_remark()));
     }
+    text += &format!("{}\n", parts_line(style, b, comparison));
     text.push('\n');
     let (shown, hidden): (Vec<&TensorPair>, Vec<&TensorPair>) =
-        comparison.tensors.iter().partition(|pair| all || says_something(pair));
+        comparison.tensors.iter().partition(|pair| all || says_something(a, b, pair));
     text += &draw_tensors(style, a, b, &shown);
     let count = |how: Matched| comparison.tensors.iter().filter(|pair| pair.how == how).count();
     let (removed, added) = comparison
@@ -141,22 +157,49 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, 
     );
     if !hidden.is_empty() {
         text += &format!(
-            "not shown: {} without a code (biases, norms and the like), matched by name alone; --all shows all\n",
+            "not shown: {} without a code (biases, norms and the like); --all shows all\n",
             number::counted(hidden.len() as u64, "tensor", "tensors"),
         );
     }
     text
 }
 
-/// Whether a pair has more to tell than that two tensors too small for a code have the same name.
-fn says_something(pair: &TensorPair) -> bool {
-    pair.how != Matched::Name || pair.distance_bits.is_some()
+/// What the tensors with a code say: in words, and counted.
+fn parts_line(style: &Style, b: &HashedFile, comparison: &Comparison) -> String {
+    let tally = &comparison.tally;
+    let tone = match comparison.finding {
+        Finding::Unrelated | Finding::TooSmall => Tone::Care,
+        Finding::SameTensors | Finding::AllKept { .. } => Tone::Good,
+        _ => Tone::Number,
+    };
+    let mut counts = vec![format!(
+        "{} of {} kept",
+        tally.kept,
+        number::counted(tally.decidable() as u64, "tensor", "tensors")
+    )];
+    let others = [
+        (tally.changed, Standing::Changed),
+        (tally.replaced, Standing::Replaced),
+        (tally.removed, Standing::Removed),
+        (tally.added, Standing::Added),
+        (tally.too_small, Standing::TooSmall),
+    ];
+    let counted = others.iter().filter(|(count, _)| *count > 0);
+    counts.extend(counted.map(|(count, standing)| format!("{count} {}", standing.name())));
+    format!("{}: {}", style.paint(tone, &comparison.finding.describe(&b.name)), counts.join(", "))
+}
+
+/// Whether a pair has something to tell: a matrix, or a tensor that is known to have been changed. Biases and norms have not.
+fn says_something(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> bool {
+    let (_, _, shape) = parts(a, b, pair);
+    pair.standing == Standing::Changed || shape.iter().filter(|&&axis| axis > 1).count() >= 2
 }
 
 fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, pairs: &[&TensorPair]) -> String {
     let mut grid = Grid::new(
         style,
         &[
+            Column::left("tensor"),
             DISTANCE,
             Column::right("energy").spare(),
             Column::right("blocks").spare(),
@@ -167,15 +210,14 @@ fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, pairs: &[&TensorP
     );
     for pair in pairs {
         let (name_a, name_b, shape) = parts(a, b, pair);
-        let (tone, distance) = match (pair.how, pair.distance_bits) {
-            (Matched::Bytes, _) => (Tone::Good, "same bytes".to_owned()),
-            (Matched::Alone, _) => {
-                (Tone::Care, if pair.a.is_some() { "only in a" } else { "only in b" }.to_owned())
-            }
-            (_, Some(bits)) => (Tone::Number, bits.to_string()),
-            (_, None) => (Tone::Dim, "no code".to_owned()),
+        let distance = match (pair.how, pair.distance_bits) {
+            (Matched::Bytes, _) => "same bytes".to_owned(),
+            (Matched::Alone, _) => if pair.a.is_some() { "only in a" } else { "only in b" }.to_owned(),
+            (_, Some(bits)) => bits.to_string(),
+            (_, None) => "no code".to_owned(),
         };
-        let mut cells = vec![(tone, distance)];
+        let tone = standing_tone(pair.standing);
+        let mut cells = vec![(tone, pair.standing.name().to_owned()), (tone, distance)];
         for bits in pair.views.0 {
             cells.push((Tone::Dim, bits.map_or_else(String::new, |bits| bits.to_string())));
         }

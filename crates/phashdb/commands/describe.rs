@@ -1,6 +1,6 @@
 //! How things that several commands show are put: views, digests, closeness.
 
-use phash_library::{Closeness, PerView, View, WEAK_FEATURES};
+use phash_library::{Closeness, PerView, Standing, View, WEAK_FEATURES};
 
 use crate::output::table::{Column, Tone};
 use crate::output::{Value, number};
@@ -37,6 +37,16 @@ pub(super) fn tone(e_value: f64) -> Tone {
         Tone::Number
     } else {
         Tone::Dim
+    }
+}
+
+/// The tone of what became of a tensor.
+pub(super) fn standing_tone(standing: Standing) -> Tone {
+    match standing {
+        Standing::Kept => Tone::Good,
+        Standing::Changed => Tone::Number,
+        Standing::Replaced | Standing::Removed | Standing::Added => Tone::Care,
+        Standing::TooSmall => Tone::Dim,
     }
 }
 

@@ -7,6 +7,7 @@ mod hash;
 mod info;
 mod ingest;
 mod list;
+mod parts;
 mod query;
 mod scan;
 mod verify;

@@ -17,6 +17,9 @@ use crate::output::{Output, Record, Value, number};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    if args.tensors {
+        return super::parts::run(args, high);
+    }
     let started = Instant::now();
     // Before the library is opened: a mistake in the arguments is the same with any library.
     let code = args.code.as_deref().map(parse_code).transpose()?;

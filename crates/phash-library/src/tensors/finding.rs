@@ -71,18 +71,18 @@ impl Finding {
         if found == 0 {
             return Finding::Unrelated;
         }
-        if lost + changed == 0 {
+        let is_head = heads(a);
+        let lost_heads = pairs.iter().filter(|pair| is_lost(pair) && pair.a.is_some_and(|number| is_head[number]));
+        // A head may be too small for a code: that it is gone shows all the same.
+        let lost_heads = lost_heads.count();
+        if lost + lost_heads + changed == 0 {
             return match tally.added {
                 0 => Finding::SameTensors,
                 added => Finding::AllKept { kept: tally.kept, added },
             };
         }
-        let is_head = heads(a);
-        let others_lost = |pair: &&&TensorPair| {
-            let lost = matches!(pair.standing, Standing::Replaced | Standing::Removed);
-            lost && pair.a.is_some_and(|number| !is_head[number])
-        };
-        if lost > 0 && coded.iter().filter(others_lost).count() == 0 {
+        let others_lost = coded.iter().any(|pair| is_lost(pair) && pair.a.is_some_and(|number| !is_head[number]));
+        if lost_heads > 0 && !others_lost {
             return Finding::NewHead { found, changed, of };
         }
         if lost + changed <= (of / 10).max(1) && tally.kept > lost + changed {
@@ -152,6 +152,10 @@ impl Finding {
     }
 }
 
+fn is_lost(pair: &TensorPair) -> bool {
+    matches!(pair.standing, Standing::Replaced | Standing::Removed)
+}
+
 fn tensors(count: usize) -> String {
     format!("{count} {}", if count == 1 { "tensor" } else { "tensors" })
 }
@@ -160,9 +164,7 @@ fn tensors(count: usize) -> String {
 fn tampered_names(coded: &[&TensorPair], a: &[Item]) -> Vec<String> {
     let mut touched: Vec<&&TensorPair> = coded
         .iter()
-        .filter(|pair| {
-            matches!(pair.standing, Standing::Replaced | Standing::Removed | Standing::Changed)
-        })
+        .filter(|pair| is_lost(pair) || pair.standing == Standing::Changed)
         .collect();
     touched.sort_by_key(|pair| severity(pair));
     touched.iter().filter_map(|pair| Some(a[pair.a?].name.clone())).collect()

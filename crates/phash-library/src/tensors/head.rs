@@ -11,13 +11,13 @@ const WORDS: [&str; 14] = [
 /// Parts of names that show that the head of an attention is meant, or a head's word means something else.
 const OTHER: [&str; 8] = ["attention", "attn", "multi", "multihead", "encoder", "layer", "layers", "block"];
 
-/// Whether each tensor belongs to the head. At most two, or a fifth of the tensors with a code, do: else the names mean
-/// something else, and only the last tensor with a code does.
+/// Whether each tensor belongs to the head. Matrices do, with a code or too small for one; at most two, or a fifth of them: else
+/// the names mean something else, and only the last one with a code does.
 pub(super) fn heads(items: &[Item]) -> Vec<bool> {
-    let coded = items.iter().filter(|item| item.has_code()).count();
-    let named: Vec<bool> = items.iter().map(|item| item.has_code() && is_named_head(&item.name)).collect();
+    let matrices = items.iter().filter(|item| item.is_matrix()).count();
+    let named: Vec<bool> = items.iter().map(|item| item.is_matrix() && is_named_head(&item.name)).collect();
     let count = named.iter().filter(|&&head| head).count();
-    if (1..=(coded / 5).max(2)).contains(&count) {
+    if (1..=(matrices / 5).max(2)).contains(&count) {
         return named;
     }
     let last = items.iter().rposition(Item::has_code);

@@ -53,6 +53,11 @@ impl Item {
         self.views.0.iter().any(|view| view.code.is_some())
     }
 
+    /// Whether two of its axes are longer than 1: biases, norms and scalars are no matrices.
+    pub(crate) fn is_matrix(&self) -> bool {
+        self.axes.len() >= 2
+    }
+
     /// The number of its weights.
     pub(crate) fn weights(&self) -> u64 {
         self.shape.iter().fold(1, |product: u64, &axis| product.saturating_mul(axis))
