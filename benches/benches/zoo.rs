@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(file) = &options.plot {
         std::fs::write(file, zoo::svg(&calibration))?;
     }
-    print("relations", &zoo::relations_table(&pairs, attacked.len() as u64));
+    let count = attacked.len() as u64;
+    print("relations", &zoo::relations_table(&pairs, count));
     print("detection", &zoo::detection_table(&pairs, &unrelated));
     print("null", &zoo::null_table(&pairs, &unrelated));
     print("twins", &zoo::close_twins(&pairs, 5));
@@ -51,7 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let bundled = options.zoo.is_none();
+    let mut rows = rows_of_relations(&pairs);
     if !options.attacks && !bundled {
+        print("goals", &zoo::goals_table(&rows, count));
         return Ok(());
     }
     let few = bundled && !options.attacks;
@@ -75,10 +78,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         let table = attacks::baselines_table(&measured.rows, plan.models, &measured.baselines, plan.twins);
         print("baselines", &table);
     }
+    for row in &measured.rows {
+        let ample = row.cases.iter().filter(|case| !case.weak).map(|case| &case.evidence).collect();
+        rows.push((&row.attack, ample));
+    }
+    print("goals", &zoo::goals_table(&rows, count));
     if options.cases {
         measured.rows.iter().for_each(print_cases);
     }
     Ok(())
+}
+
+/// The pairs of models that are not weak, by relation.
+fn rows_of_relations(pairs: &[Pair]) -> Vec<(&str, Vec<&Evidence>)> {
+    let mut rows: BTreeMap<&str, Vec<&Evidence>> = BTreeMap::new();
+    for pair in pairs.iter().filter(|pair| !pair.evidence.weak) {
+        rows.entry(&pair.relation).or_default().push(&pair.evidence);
+    }
+    rows.into_iter().collect()
 }
 
 fn independent(pairs: &[Pair]) -> Vec<(String, String)> {

@@ -146,9 +146,9 @@ class Family:
             second_file = self.child(parent, "tuned-again", second, "fine-tune", cosine=cosine)
             self.pair(first[1], second_file, "fine-tune", changes.cosine(first[0], second))
             merge = changes.mean(first[0], second)
-            child = self.child(parent, "merged", merge, "merge")
-            self.pair(first[1], child, "merge", changes.cosine(first[0], merge))
-            self.pair(second_file, child, "merge", changes.cosine(second, merge))
+            child = self.child(parent, "merged", merge, "merge-of-tunes")
+            self.pair(first[1], child, "merge-of-tunes", changes.cosine(first[0], merge))
+            self.pair(second_file, child, "merge-of-tunes", changes.cosine(second, merge))
 
     def other_targets(self, parent):
         net, _, seed = parent

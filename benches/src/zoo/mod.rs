@@ -3,6 +3,7 @@
 mod calibration;
 mod detection;
 mod folder;
+mod goals;
 mod null;
 mod options;
 mod pairs;
@@ -13,6 +14,7 @@ mod relations;
 pub use calibration::{Calibration, calibrate};
 pub use detection::detection_table;
 pub use folder::{Folder, hash_folder};
+pub use goals::goals_table;
 pub use null::{close_twins, null_table};
 pub use options::{Options, Zoo};
 pub use pairs::{Labels, Pair, labelled, read_labels, unrelated};

@@ -157,7 +157,8 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 /// Fine-tunes by the cosine of their weights.
 fn band(cosine: f64) -> String {
     match cosine {
-        0.9.. => "fine-tune, cosine .9+".to_owned(),
+        0.98.. => "fine-tune, cosine .98+".to_owned(),
+        0.9..0.98 => "fine-tune, cosine .9-.98".to_owned(),
         0.4..0.9 => {
             let tenths = (cosine * 10.0).floor();
             format!("fine-tune, cosine .{tenths}-.{}", tenths + 1.0)
@@ -172,8 +173,8 @@ mod tests {
 
     #[test]
     fn bands_hold_their_lower_end() {
-        let bands = [0.95, 0.9, 0.89, 0.4, 0.39].map(band);
+        let bands = [0.98, 0.9, 0.89, 0.4, 0.39].map(band);
         let ends = bands.each_ref().map(|band| &band["fine-tune, cosine ".len()..]);
-        assert_eq!(ends, [".9+", ".9+", ".8-.9", ".4-.5", "< .4"]);
+        assert_eq!(ends, [".98+", ".9-.98", ".8-.9", ".4-.5", "< .4"]);
     }
 }

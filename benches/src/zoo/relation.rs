@@ -25,7 +25,7 @@ const KINDS: [(&str, Kind); 16] = [
     ("int8", Kind::Related),
     ("permuted", Kind::Related),
     ("permuted+tuned", Kind::Related),
-    ("merge", Kind::Related),
+    ("merge-of-tunes", Kind::Related),
     ("independent", Kind::Independent),
     ("ambiguous", Kind::Open),
     ("distilled", Kind::Open),
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_degree_does_not_change_what_is_asked() {
-        assert_eq!(kind("fine-tune, cosine .9+"), Kind::Related);
+        assert_eq!(kind("fine-tune, cosine .98+"), Kind::Related);
         assert_eq!(kind("pruned+retrained, 90 %"), Kind::Related);
         assert_eq!(
             [kind("independent"), kind("distilled"), kind("new")],
