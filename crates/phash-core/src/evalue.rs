@@ -145,7 +145,8 @@ fn least_p_value(p_max: f64, views: u32) -> f64 {
         return p_max;
     }
     let half = p_max / 2.0;
-    // The surprise is at least the one that gives `half`; the least of the probabilities is at most their geometric mean.
+    // If Fisher's test gives it, the surprise is at least the one that gives `half`, and the least of the probabilities is at
+    // most their geometric mean. That is more than `half / views`, which the other test allows.
     let (mut low, mut high) = (0.0, 1_000.0);
     for _ in 0..64 {
         let middle = (low + high) / 2.0;
@@ -155,7 +156,7 @@ fn least_p_value(p_max: f64, views: u32) -> f64 {
             high = middle;
         }
     }
-    (half / f64::from(views)).max(libm::exp(-low / f64::from(views)))
+    libm::exp(-low / f64::from(views))
 }
 
 /// The largest distance whose probability is at most `p_max` with so many effective bits or any smaller number of them.

@@ -1,4 +1,4 @@
-//! Measures appending and opening: N models with two 256-bit codes each and no tensors, a commit each 100,000.
+//! Measures appending and opening: N models with two 512-bit codes each and no tensors, a commit each 100,000.
 //! `cargo run --release -p phash-store --example throughput -- [MODELS] [DIR]`
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
 
@@ -14,10 +14,10 @@ use phash_store::{
 const BATCH: u32 = 100_000;
 
 /// Pseudo-random bytes out of a number (splitmix64).
-fn bytes(seed: u64) -> [u8; 32] {
-    let mut out = [0; 32];
+fn bytes<const N: usize>(seed: u64) -> [u8; N] {
+    let mut out = [0; N];
     for (word, chunk) in (0u64..).zip(out.chunks_exact_mut(8)) {
-        let mut z = seed.wrapping_mul(4).wrapping_add(word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut z = seed.wrapping_mul(8).wrapping_add(word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes());
@@ -31,13 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
     let dir = args.next().map_or_else(|| temporary.path().join("db"), PathBuf::from);
 
-    let views = ["energy", "blocks"].map(|name| ViewSpec { name: name.to_owned(), words: 4 });
+    let views = ["energy", "blocks"].map(|name| ViewSpec { name: name.to_owned(), words: 8 });
     let schema = Schema { parameters: [1; 32], views: views.to_vec() };
     Store::create(&dir, &schema)?;
     let mut writer = Writer::open(&dir, &schema)?;
     let (start, mut commit_ms) = (Instant::now(), Vec::new());
     for id in 0..models {
-        let (a, b) = (bytes(u64::from(id) * 4), bytes(u64::from(id) * 4 + 1));
+        let (a, b) = (bytes::<64>(u64::from(id) * 4), bytes::<64>(u64::from(id) * 4 + 1));
         let label = format!("models/family-{}/model-{id:08}.safetensors", id % 1000);
         writer.put(&NewModel {
             source: NewSource {
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let start = Instant::now();
         let reader = Reader::open(&dir, OpenOptions { mmap })?;
         let open_ms = start.elapsed().as_secs_f64() * 1e3;
-        let codes = reader.codes::<4>("energy")?;
+        let codes = reader.codes::<8>("energy")?;
         let start = Instant::now();
         let (mut id, mut ones) = (0, 0u64);
         while id < codes.len() {
