@@ -8,11 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 
 use phash_bench::evidence::Evidence;
 use phash_bench::table::Table;
 use phash_bench::zoo::{self, Folder, Kind, Options, Pair, Zoo};
 use phash_bench::{attacks, machine};
+use phash_library::ModelHash;
 use serde_json::{Value, json};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,20 +53,45 @@ fn main() -> Result<(), Box<dyn Error>> {
         pairs.iter().for_each(print_pair);
     }
 
-    let bundled = options.zoo.is_none();
-    let mut rows = rows_of_relations(&pairs);
-    if !options.attacks && !bundled {
-        print("goals", &zoo::goals_table(&rows, count));
-        return Ok(());
+    let mut rows = Vec::new();
+    if options.attacks || options.zoo.is_none() {
+        rows = attack(&options, &dir, attacked, &pairs);
+        println!("attacks, seed {}:\n", attacks::SEED);
+        print("attacks", &attacks::table(&rows));
     }
-    let few = bundled && !options.attacks;
+    if !options.no_baselines {
+        let labelled = attacks::labelled(&dir, &pairs);
+        labelled.skipped.iter().for_each(|error| eprintln!("skipped: {error}"));
+        let all: Vec<&attacks::Row> = labelled.rows.iter().chain(&rows).collect();
+        print("baselines", &attacks::baselines_table(&all, &labelled.independent));
+    }
+    let mut cases = relations(&pairs);
+    cases.extend(rows.iter().map(|row| {
+        let ample = row.cases.iter().filter(|case| !case.weak).map(|case| &case.evidence);
+        (row.attack.as_str(), ample.collect())
+    }));
+    print("goals", &zoo::goals_table(&cases, count));
+    if options.cases {
+        rows.iter().for_each(print_cases);
+    }
+    Ok(())
+}
+
+/// Attacks the models; a few of them in a few ways if neither models nor attacks were asked for.
+fn attack(
+    options: &Options,
+    dir: &Path,
+    models: BTreeMap<String, ModelHash>,
+    pairs: &[Pair],
+) -> Vec<attacks::Row> {
+    let few = !options.attacks;
     let is_few = |name: &str| {
         ["twin-1.safetensors", "twin-2.safetensors", "16k.safetensors"].iter().any(|few| name.ends_with(few))
     };
     let plan = attacks::Plan {
-        dir: &dir,
-        models: &attacked.into_iter().filter(|(name, _)| !few || is_few(name)).collect(),
-        twins: &independent(&pairs),
+        dir,
+        models: &models.into_iter().filter(|(name, _)| !few || is_few(name)).collect(),
+        twins: &independent(pairs),
         attacks: &attacks::chosen(if few { attacks::few() } else { attacks::all() }, &options.only),
         merges: &attacks::chosen_merges(&options.only),
         sample: options.models,
@@ -72,25 +99,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let measured = attacks::measure(&plan);
     measured.skipped.iter().for_each(|error| eprintln!("skipped: {error}"));
-    println!("attacks, seed {}:\n", attacks::SEED);
-    print("attacks", &attacks::table(&measured.rows));
-    if plan.with_baselines {
-        let table = attacks::baselines_table(&measured.rows, plan.models, &measured.baselines, plan.twins);
-        print("baselines", &table);
-    }
-    for row in &measured.rows {
-        let ample = row.cases.iter().filter(|case| !case.weak).map(|case| &case.evidence).collect();
-        rows.push((&row.attack, ample));
-    }
-    print("goals", &zoo::goals_table(&rows, count));
-    if options.cases {
-        measured.rows.iter().for_each(print_cases);
-    }
-    Ok(())
+    measured.rows
 }
 
 /// The pairs of models that are not weak, by relation.
-fn rows_of_relations(pairs: &[Pair]) -> Vec<(&str, Vec<&Evidence>)> {
+fn relations(pairs: &[Pair]) -> Vec<(&str, Vec<&Evidence>)> {
     let mut rows: BTreeMap<&str, Vec<&Evidence>> = BTreeMap::new();
     for pair in pairs.iter().filter(|pair| !pair.evidence.weak) {
         rows.entry(&pair.relation).or_default().push(&pair.evidence);

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod halves;
 pub mod machine;
 pub mod options;
+pub mod parallel;
 pub mod random;
 pub mod roc;
 pub mod table;

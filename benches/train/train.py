@@ -26,15 +26,17 @@ import learn
 import nets
 import tasks
 
-# Architecture, task, twins, steps of a parent. In the order of their names, families take turns: tune, test, ...
+# Architecture, task, twins, steps of a parent, and how its rates for tuning compare with a CNN's. In the order of their
+# names, families take turns: tune, test, ...
 FAMILIES = {
-    "cnn-plain": (nets.PlainCnn, "fashion", 4, 700),
-    "cnn-residual": (nets.ResidualCnn, "fashion", 4, 500),
-    "mlp": (nets.Mlp, "fashion", 8, 1500),
-    "transformer": (nets.Transformer, "text", 3, 900),
+    "transformer": (nets.Transformer, "text", 3, 900, 0.3),
+    "cnn-plain": (nets.PlainCnn, "fashion", 4, 700, 1.0),
+    "mlp": (nets.Mlp, "fashion", 8, 1500, 0.5),
+    "cnn-residual": (nets.ResidualCnn, "fashion", 4, 500, 1.0),
 }
-# Fine-tunes: the rate, and the cosines at which a copy is put aside.
-TUNED = ((3e-4, (0.98, 0.93)), (1.5e-3, (0.85, 0.75)), (5e-3, (0.65, 0.55, 0.45)))
+# Fine-tunes: the rate, and the cosines at which a copy is put aside, if it gets there in TUNING_STEPS.
+TUNED = ((1e-3, (0.98,)), (4e-3, (0.93, 0.85)), (1.2e-2, (0.75, 0.65)), (5e-2, (0.55, 0.45)))
+TUNING_STEPS = 300
 MODIFIED_TWINS = 2
 
 
@@ -43,7 +45,7 @@ class Family:
 
     def __init__(self, name, out, fashion, quick):
         self.name, self.out, self.quick = name, Path(out), quick
-        self.make, task, self.twins, self.steps = FAMILIES[name]
+        self.make, task, self.twins, self.steps, self.rate = FAMILIES[name]
         self.task = tasks.Text() if task == "text" else tasks.Fashion(fashion)
         self.half = ("tune", "test")[sorted(FAMILIES).index(name) % 2]
         self.models, self.pairs, self.derived = [], [], []
@@ -131,24 +133,28 @@ class Family:
                         left.pop(0)
             return not left
 
-        learn.train(net, self.task, seed, self.few(800), rate, half, after=after)
+        learn.train(net, self.task, seed, self.few(TUNING_STEPS), rate * self.rate, half, after=after)
         return found
 
     def tuned(self, parent):
         net, file, seed = parent
+        siblings = []
         for rate, cosines in TUNED:
             for goal, tuned, cosine, steps in self.tune(net, seed + 10, rate, cosines):
                 child = self.child(parent, f"tuned-{goal}", tuned, "fine-tune", cosine=cosine)
                 self.models[-1]["steps"] = steps
                 if goal == 0.93:
-                    first = tuned, child
-        for _, second, cosine, _ in self.tune(net, seed + 20, 1e-3, (0.93,), half=0):
-            second_file = self.child(parent, "tuned-again", second, "fine-tune", cosine=cosine)
-            self.pair(first[1], second_file, "fine-tune", changes.cosine(first[0], second))
-            merge = changes.mean(first[0], second)
-            child = self.child(parent, "merged", merge, "merge-of-tunes")
-            self.pair(first[1], child, "merge-of-tunes", changes.cosine(first[0], merge))
-            self.pair(second_file, child, "merge-of-tunes", changes.cosine(second, merge))
+                    siblings.append((tuned, child))
+        for _, tuned, cosine, _ in self.tune(net, seed + 20, 4e-3, (0.93,), half=0):
+            siblings.append((tuned, self.child(parent, "tuned-again", tuned, "fine-tune", cosine=cosine)))
+        if len(siblings) < 2:
+            return
+        (first, first_file), (second, second_file) = siblings
+        self.pair(first_file, second_file, "fine-tune", changes.cosine(first, second))
+        merge = changes.mean(first, second)
+        child = self.child(parent, "merged", merge, "merge-of-tunes")
+        self.pair(first_file, child, "merge-of-tunes", changes.cosine(first, merge))
+        self.pair(second_file, child, "merge-of-tunes", changes.cosine(second, merge))
 
     def other_targets(self, parent):
         net, _, seed = parent
@@ -176,7 +182,7 @@ class Family:
         permuted = changes.permuted(net, torch.Generator().manual_seed(seed + 60))
         self.check_same(net, permuted)
         self.child(parent, "permuted", permuted, "permuted")
-        for goal, tuned, cosine, _ in self.tune(permuted, seed + 60, 6e-4, (0.98, 0.9)):
+        for goal, tuned, cosine, _ in self.tune(permuted, seed + 60, 4e-3, (0.98, 0.9)):
             self.child(parent, f"permuted-tuned-{goal}", tuned, f"permuted+tuned, cosine {goal}", cosine=cosine)
         torch.manual_seed(seed + 70)
         student = self.make(self.task.classes["main"])

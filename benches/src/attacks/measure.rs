@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use phash_core::{ModelHash, hash_model};
 
 use super::{Attack, Baselines, Chance, InMemory, SEED, Tensor, load, merge};
 use crate::evidence::Evidence;
+use crate::parallel;
 use crate::random::{Normal, SplitMix};
 
 /// What is to be attacked, and how.
@@ -55,8 +54,6 @@ pub struct Row {
 pub struct Measured {
     /// One row for each attack, in their order; merges at the end.
     pub rows: Vec<Row>,
-    /// What the baselines keep of each model, by the models' names.
-    pub baselines: BTreeMap<String, Baselines>,
     /// What could not be read.
     pub skipped: Vec<String>,
 }
@@ -80,27 +77,14 @@ pub fn measure(plan: &Plan<'_>) -> Measured {
         let end = u32::try_from(names.len()).unwrap_or(u32::MAX);
         let chosen = SplitMix::new(SEED).choose(count, end);
         names = chosen.into_iter().map(|place| names[place as usize]).collect();
+        names.sort();
     }
-    let (next, gathered) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let done = task.attack_model(name);
-                    let mut gathered = gathered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    gathered.push(((*name).clone(), done));
-                }
-            });
-        }
-    });
-    let mut gathered = gathered.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    gathered.sort_by(|(a, _), (b, _)| a.cmp(b));
-    task.collect(gathered)
+    let done = parallel::map(&names, |name| task.attack_model(name));
+    task.collect(done)
 }
 
-/// The cases of one model with the number of their row, and what the baselines keep of it.
-type Done = Result<(Vec<(usize, Case)>, Baselines), phash_weights::Error>;
+/// The cases of one model with the number of their row.
+type Done = Result<Vec<(usize, Case)>, phash_weights::Error>;
 
 impl Task<'_> {
     fn path(&self, name: &str) -> PathBuf {
@@ -118,7 +102,7 @@ impl Task<'_> {
             }
         }
         self.merge_model(name, &original.tensors, &baselines, &mut cases)?;
-        Ok((cases, baselines))
+        Ok(cases)
     }
 
     fn baselines_of(&self, tensors: &[Tensor]) -> Baselines {
@@ -175,20 +159,17 @@ impl Task<'_> {
         })
     }
 
-    fn collect(&self, gathered: Vec<(String, Done)>) -> Measured {
+    fn collect(&self, done: Vec<Done>) -> Measured {
         let merges = self.plan.merges.iter().map(|&share| merge::name(share));
         let attacks = self.plan.attacks.iter().map(|attack| attack.name.clone()).chain(merges);
         let mut rows: Vec<Row> = attacks.map(|attack| Row { attack, cases: Vec::new() }).collect();
-        let (mut baselines, mut skipped) = (BTreeMap::new(), Vec::new());
-        for (name, done) in gathered {
+        let mut skipped = Vec::new();
+        for done in done {
             match done {
-                Ok((cases, of_model)) => {
-                    cases.into_iter().for_each(|(row, case)| rows[row].cases.push(case));
-                    baselines.insert(name, of_model);
-                }
+                Ok(cases) => cases.into_iter().for_each(|(row, case)| rows[row].cases.push(case)),
                 Err(error) => skipped.push(error.to_string()),
             }
         }
-        Measured { rows, baselines, skipped }
+        Measured { rows, skipped }
     }
 }

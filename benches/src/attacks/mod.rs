@@ -11,6 +11,7 @@ mod baselines;
 mod combination;
 mod edges;
 mod function;
+mod labelled;
 mod layout;
 mod measure;
 mod merge;
@@ -25,6 +26,7 @@ mod report;
 use crate::random::{Normal, SplitMix};
 
 pub use baselines::{Baselines, NAMES as BASELINES};
+pub use labelled::{Labelled, labelled};
 pub use measure::{Case, Measured, Plan, Row, measure};
 pub use model::{InMemory, Loaded, Tensor, load};
 pub use report::{baselines_table, table};

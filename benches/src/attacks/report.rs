@@ -1,11 +1,8 @@
 //! Prints what attacks did: one row for each, models that are not weak; weak ones in the last columns.
 
-use std::collections::BTreeMap;
+use phash_core::View;
 
-use phash_core::{ModelHash, View};
-
-use super::{BASELINES, Baselines, Case, Row};
-use crate::evidence::Evidence;
+use super::{BASELINES, Case, Row};
 use crate::table::Table;
 use crate::zoo::LARGE_LIBRARY;
 
@@ -62,40 +59,33 @@ fn share(cases: &[&Case], found: impl Fn(&Case) -> bool) -> String {
     format!("{:.1} %", 100.0 * part as f64 / cases.len() as f64)
 }
 
-/// Our codes and the baselines on equal terms: of the models that are not weak, the share that is nearer to its original
-/// than any independent pair of models is to each other, so that not one pair is taken for a copy falsely. The thresholds
-/// stand in the first row.
+/// Our codes and the baselines on equal terms: of the pairs of models that are not weak, the share that is nearer than any
+/// of the independent ones is, so that not one of these is taken for a copy falsely. The thresholds stand in the first
+/// row: our joint probability, bits of the outline, and correlation or cosine of the other two.
 #[must_use]
-pub fn baselines_table(
-    rows: &[Row],
-    models: &BTreeMap<String, ModelHash>,
-    baselines: &BTreeMap<String, Baselines>,
-    twins: &[(String, String)],
-) -> Table {
-    let ample = |name: &String| {
-        baselines.contains_key(name) && models.get(name).is_some_and(|model| !model.is_weak())
-    };
-    let twins = || twins.iter().filter(|(a, b)| ample(a) && ample(b));
-    let best = |(a, b): &(String, String)| Evidence::between(models.get(a)?, models.get(b)?).best();
-    let ours = twins().filter_map(best).min().map_or(f64::INFINITY, f64::from);
-    let least = |number: usize| {
-        let distance = |(a, b): &(String, String)| baselines.get(a)?.distances(baselines.get(b)?)[number];
-        twins().filter_map(distance).fold(f64::INFINITY, f64::min)
-    };
-    let theirs: [f64; 3] = std::array::from_fn(least);
-    let mut table = Table::new(&["attack", "n", "our best view", BASELINES[0], BASELINES[1], BASELINES[2]]);
-    let limits = [format!("{ours} bits"), format!("{} bits", theirs[0])];
-    let limits = limits.into_iter().chain([1, 2].map(|number| format!("{:.3}", 1.0 - theirs[number])));
-    let head = ["the closest independent pair".to_owned(), twins().count().to_string()];
-    table.row(head.into_iter().chain(limits));
+pub fn baselines_table(rows: &[&Row], independent: &[Case]) -> Table {
+    let ours = |case: &Case| case.evidence.p_joint().unwrap_or(1.0);
+    let our_limit = independent.iter().map(ours).fold(f64::INFINITY, f64::min);
+    let limits: [f64; 3] = std::array::from_fn(|number| {
+        independent.iter().filter_map(|case| case.baselines[number]).fold(f64::INFINITY, f64::min)
+    });
+    let mut table = Table::new(&["attack", "n", "our codes", BASELINES[0], BASELINES[1], BASELINES[2]]);
+    table.row([
+        "the closest independent pair".to_owned(),
+        independent.len().to_string(),
+        format!("P = {our_limit:.0e}"),
+        format!("{} bits", limits[0]),
+        format!("{:.3}", 1.0 - limits[1]),
+        format!("{:.3}", 1.0 - limits[2]),
+    ]);
     for row in rows {
         let cases: Vec<&Case> = row.cases.iter().filter(|case| !case.weak).collect();
         if cases.is_empty() {
             continue;
         }
-        let found = share(&cases, |case| case.evidence.best().is_some_and(|bits| f64::from(bits) < ours));
+        let found = share(&cases, |case| ours(case) < our_limit);
         let of_baselines = (0..BASELINES.len()).map(|number| {
-            share(&cases, |case| case.baselines[number].is_some_and(|distance| distance < theirs[number]))
+            share(&cases, |case| case.baselines[number].is_some_and(|distance| distance < limits[number]))
         });
         table.row([row.attack.clone(), cases.len().to_string(), found].into_iter().chain(of_baselines));
     }
