@@ -67,8 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut cases = relations(&pairs);
     cases.extend(rows.iter().map(|row| {
-        let ample = row.cases.iter().filter(|case| !case.weak).map(|case| &case.evidence);
-        (row.attack.as_str(), ample.collect())
+        let evidence = row.cases.iter().map(|case| (case.weak, &case.evidence));
+        (row.attack.as_str(), evidence.collect())
     }));
     print("goals", &zoo::goals_table(&cases, count));
     if options.cases {
@@ -102,11 +102,11 @@ fn attack(
     measured.rows
 }
 
-/// The pairs of models that are not weak, by relation.
-fn relations(pairs: &[Pair]) -> Vec<(&str, Vec<&Evidence>)> {
-    let mut rows: BTreeMap<&str, Vec<&Evidence>> = BTreeMap::new();
-    for pair in pairs.iter().filter(|pair| !pair.evidence.weak) {
-        rows.entry(&pair.relation).or_default().push(&pair.evidence);
+/// The pairs by relation, each with whether a model of it is weak.
+fn relations(pairs: &[Pair]) -> Vec<(&str, Vec<(bool, &Evidence)>)> {
+    let mut rows: BTreeMap<&str, Vec<(bool, &Evidence)>> = BTreeMap::new();
+    for pair in pairs {
+        rows.entry(&pair.relation).or_default().push((pair.evidence.weak, &pair.evidence));
     }
     rows.into_iter().collect()
 }

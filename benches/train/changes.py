@@ -105,11 +105,14 @@ def mean(a, b):
 
 
 def cosine(a, b):
-    """Of all matrices and kernels that both have under one name in one shape, each less its mean; `None` if there are
-    none."""
+    """The cosine of each matrix or kernel, less its mean, that both have under one name in one shape; their mean by numbers
+    of elements, as in the zoo's labels.  `None` if there are none."""
     a, b = a.state_dict(), b.state_dict()
     names = [name for name in a if is_weights(a[name]) and name in b and a[name].shape == b[name].shape]
-    if not names:
-        return None
-    a, b = (torch.cat([(s[name] - s[name].mean()).flatten().double() for name in names]) for s in (a, b))
-    return float(a @ b / (a.norm() * b.norm()))
+    total = sum(a[name].numel() for name in names)
+
+    def of_tensor(name):
+        x, y = ((s[name] - s[name].mean()).flatten().double() for s in (a, b))
+        return x.numel() * float(x @ y / (x.norm() * y.norm()))
+
+    return sum(map(of_tensor, names)) / total if total else None

@@ -139,6 +139,8 @@ class Transformer(nn.Module):
         self.symbols, self.places = nn.Embedding(SYMBOLS, WIDTH), nn.Embedding(CONTEXT, WIDTH)
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, classes)
+        for table in (self.symbols, self.places):
+            nn.init.normal_(table.weight, std=0.05)
 
     def forward(self, x):
         x = self.symbols(x) + self.places.weight[: x.shape[1]]

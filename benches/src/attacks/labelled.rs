@@ -11,7 +11,7 @@ use crate::zoo::{Kind, Pair};
 pub struct Labelled {
     /// A row for each relation but those trained apart.
     pub rows: Vec<Row>,
-    /// The pairs trained apart, of models that are not weak.
+    /// The pairs trained apart.
     pub independent: Vec<Case>,
     /// What could not be read.
     pub skipped: Vec<String>,
@@ -44,7 +44,6 @@ pub fn labelled(dir: &Path, pairs: &[Pair]) -> Labelled {
     let mut independent = Vec::new();
     for pair in pairs {
         match pair.kind() {
-            Kind::Independent if pair.evidence.weak => {}
             Kind::Independent => independent.push(case(pair)),
             _ => rows.entry(&pair.relation).or_default().push(case(pair)),
         }

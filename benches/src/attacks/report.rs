@@ -59,13 +59,16 @@ fn share(cases: &[&Case], found: impl Fn(&Case) -> bool) -> String {
     format!("{:.1} %", 100.0 * part as f64 / cases.len() as f64)
 }
 
-/// Our codes and the baselines on equal terms: of the pairs of models that are not weak, the share that is nearer than any
+/// Our codes and the baselines on equal terms: of the pairs of models that are not weak (of all if all are), the share that is nearer than any
 /// of the independent ones is, so that not one of these is taken for a copy falsely. The thresholds stand in the first
 /// row: our joint probability, bits of the outline, and correlation or cosine of the other two.
 #[must_use]
 pub fn baselines_table(rows: &[&Row], independent: &[Case]) -> Table {
+    let all_weak = rows.iter().flat_map(|row| &row.cases).all(|case| case.weak);
+    let is_meant = |case: &&Case| all_weak || !case.weak;
+    let independent: Vec<&Case> = independent.iter().filter(is_meant).collect();
     let ours = |case: &Case| case.evidence.p_joint().unwrap_or(1.0);
-    let our_limit = independent.iter().map(ours).fold(f64::INFINITY, f64::min);
+    let our_limit = independent.iter().map(|case| ours(case)).fold(f64::INFINITY, f64::min);
     let limits: [f64; 3] = std::array::from_fn(|number| {
         independent.iter().filter_map(|case| case.baselines[number]).fold(f64::INFINITY, f64::min)
     });
@@ -79,7 +82,7 @@ pub fn baselines_table(rows: &[&Row], independent: &[Case]) -> Table {
         format!("{:.3}", 1.0 - limits[2]),
     ]);
     for row in rows {
-        let cases: Vec<&Case> = row.cases.iter().filter(|case| !case.weak).collect();
+        let cases: Vec<&Case> = row.cases.iter().filter(is_meant).collect();
         if cases.is_empty() {
             continue;
         }

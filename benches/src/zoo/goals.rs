@@ -86,30 +86,45 @@ fn goal(row: &str) -> Option<(Found, f64)> {
     Some((*found, *percent))
 }
 
-/// One row for each row of the other tables that has a goal: how many pairs of models that are not weak, what is asked,
-/// and what is reached. `models`: how many the zoo has.
+/// One row for each row of the other tables that has a goal: what is asked, and what is reached, by ample models, which
+/// decide whether the goal is met, and by weak ones. `models`: how many the zoo has.
 #[must_use]
-pub fn goals_table(rows: &[(&str, Vec<&Evidence>)], models: u64) -> Table {
-    let mut table = Table::new(&["case", "n", "counts if", "goal", "reached", "met"]);
-    for (name, evidence) in rows.iter().filter(|(_, evidence)| !evidence.is_empty()) {
+pub fn goals_table(rows: &[(&str, Vec<(bool, &Evidence)>)], models: u64) -> Table {
+    let mut table =
+        Table::new(&["case", "counts if", "goal", "n", "reached", "met", "weak n", "weak reached"]);
+    for (name, pairs) in rows.iter().filter(|(_, pairs)| !pairs.is_empty()) {
         let Some((found, percent)) = goal(name) else { continue };
-        let is_found = |evidence: &&&Evidence| match found {
+        let is_found = |evidence: &Evidence| match found {
             Bits(radius) => evidence.best().is_some_and(|bits| bits <= radius),
             E(limit) => evidence.e_value(LARGE_LIBRARY) <= limit,
             Apart(limit) => evidence.e_value(models) > limit,
         };
-        let reached = 100.0 * evidence.iter().filter(is_found).count() as f64 / evidence.len() as f64;
+        let reached = |weak: bool| {
+            let of_class: Vec<&Evidence> =
+                pairs.iter().filter(|(is_weak, _)| *is_weak == weak).map(|&(_, evidence)| evidence).collect();
+            let found = of_class.iter().filter(|evidence| is_found(evidence)).count();
+            (of_class.len(), 100.0 * found as f64 / of_class.len() as f64)
+        };
+        let share = |reached: f64| if reached.is_nan() { String::new() } else { format!("{reached:.1} %") };
+        let ((ample, by_ample), (weak, by_weak)) = (reached(false), reached(true));
+        let met = match (ample, by_ample >= percent) {
+            (0, _) => "",
+            (_, true) => "yes",
+            (_, false) => "no",
+        };
         table.row([
             (*name).to_owned(),
-            evidence.len().to_string(),
             match found {
                 Bits(radius) => format!("<= {radius} bits"),
                 E(limit) => format!("E <= {limit:e} at 10M"),
                 Apart(limit) => format!("E > {limit:e} here"),
             },
             format!("{percent} %"),
-            format!("{reached:.1} %"),
-            if reached >= percent { "yes" } else { "no" }.to_owned(),
+            ample.to_string(),
+            share(by_ample),
+            met.to_owned(),
+            weak.to_string(),
+            share(by_weak),
         ]);
     }
     table
