@@ -1,5 +1,5 @@
 //! Owns the search through all stored tensors: one pass over their codes, every tensor of the query against each run while it
-//! is in the cache. A clue is a stored tensor nearer than one unrelated stored tensor is expected to be. What must hold: every
+//! is in the cache. A clue is a stored tensor nearer than a few unrelated stored tensors are expected to be. What must hold: every
 //! model with a clue is a candidate, and memory does not grow with the library.
 
 use std::cmp::Reverse;
@@ -64,9 +64,11 @@ impl<'r> StoredCodes<'r> {
     }
 }
 
-/// The probability at or below which a stored tensor is a clue.
+/// The probability at or below which a stored tensor is a clue, in one view: so many false ones are expected for each tensor of the
+/// query, and each costs a look at a model.
 pub(super) fn clue_p_value(stored_tensors: u32) -> f64 {
-    1.0 / f64::from(stored_tensors.max(1))
+    const FALSE_CLUES: f64 = 32.0;
+    FALSE_CLUES / f64::from(stored_tensors.max(1))
 }
 
 /// The models but `except` with clues to the items.

@@ -6,9 +6,9 @@ use phash_core::{CODE_BITS, PerView, View, ViewHash, joint_p_value};
 
 /// The effective bits of tensors with ample features.
 const AMPLE_BITS: f64 = 150.0;
-/// At this probability, for all tensors it might have been, two tensors are related: the rate at which a replaced
-/// tensor is taken for a changed one.
-pub(crate) const MAX_CHANCE: f64 = 1e-3;
+/// At this probability, for all tensors it might have been, two tensors are related: more than the rate at which a replaced
+/// tensor is taken for a changed one, as probabilities are bounds.
+pub(crate) const MAX_CHANCE: f64 = 1e-2;
 /// A tensor can be called replaced only if it would be recognised at this distance in some view: an eighth of the bits.
 const DECIDABLE_BITS: u32 = CODE_BITS / 8;
 

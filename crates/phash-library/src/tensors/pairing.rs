@@ -16,6 +16,9 @@ use crate::verdict::distances;
 /// the same name and neighbours in order are, so that a hostile file cannot ask for 10^10 distances.
 const MAX_PAIRS: usize = 4_000_000;
 
+/// What a partner by name was chosen from, as it were: codes had the first choice, names the second.
+const NAMED_OTHERS: usize = 2;
+
 /// A tensor of one model and the tensor of the other that it was matched with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorPair {
@@ -109,11 +112,13 @@ impl<'a> Pairing<'a> {
         (self.free_a[a], self.free_b[b]) = (false, false);
         let (x, y) = (&self.a[a], &self.b[b]);
         let views = distances(&x.views, &y.views);
+        // A name picks its partner before the codes are looked at: no choice among peers.
+        let others = if how == Matched::Name { NAMED_OTHERS } else { self.peers(x) };
         let (standing, distance_bits) = match how {
             Matched::Bytes => (Standing::Kept, Some(0)),
-            _ => (Standing::of_codes(&x.views, &y.views, self.peers(x)), nearest(&views)),
+            _ => (Standing::of_codes(&x.views, &y.views, others), nearest(&views)),
         };
-        let chance = self.chance(a, b);
+        let chance = (chance(&x.views, &y.views) * others.max(1) as f64).min(1.0);
         self.pairs.push(TensorPair { a: Some(a), b: Some(b), how, standing, chance, distance_bits, views });
     }
 
@@ -234,7 +239,9 @@ impl<'a> Pairing<'a> {
             let known = x.bytes_digest.is_some() && y.bytes_digest.is_some();
             (known && x.dtype == y.dtype && x.shape == y.shape).then_some(pair.how == Matched::Bytes)
         };
-        let same = |wanted: bool| self.pairs.iter().filter(|pair| comparable(pair) == Some(wanted)).count();
+        // Biases and norms often stay what they were while the rest is converted.
+        let coded = || self.pairs.iter().filter(|pair| pair.has_code(a, b));
+        let same = |wanted: bool| coded().filter(|pair| comparable(pair) == Some(wanted)).count();
         if same(true) <= same(false) {
             return;
         }

@@ -205,18 +205,25 @@ impl Place {
     }
 }
 
-/// The number of unrelated models expected with as much of the query: the best of three tests, by the nearest tensor (which
-/// counts half), by the two nearest, and by the whole (a quarter each).
+/// The number of unrelated models expected with as much of the query: by the whole (which counts half), or by its tensors.
 fn e_value(items: &[Item], pairs: &[TensorPair], models: u64, whole: Option<f64>) -> f64 {
-    let tensors = items.iter().filter(|item| item.has_code()).count() as f64;
-    let mut chances: Vec<f64> = pairs.iter().map(|pair| pair.chance).collect();
+    let tensors = items.iter().filter(|item| item.has_code()).count();
+    let chances = pairs.iter().map(|pair| pair.chance).filter(|&chance| chance < 1.0).collect();
+    let by_tensors = models as f64 * p_value_of_tensors(tensors, chances);
+    2.0 * by_tensors.min(whole.unwrap_or(f64::INFINITY))
+}
+
+/// A bound on the probability that of `tensors` unrelated tensors some have chances as small as these, whichever they are: for each
+/// k, the probability that k of them come as close as the k-th is at most C(tensors, k) chance^k; test k counts 2^-k.
+fn p_value_of_tensors(tensors: usize, mut chances: Vec<f64>) -> f64 {
     chances.sort_by(f64::total_cmp);
-    let nth = |n: usize| chances.get(n).copied().unwrap_or(1.0);
-    let models = models as f64;
-    let one = 2.0 * models * tensors * nth(0);
-    let two = 4.0 * models * (tensors * (tensors - 1.0) / 2.0) * nth(1) * nth(1);
-    let two = if chances.len() < 2 { f64::INFINITY } else { two };
-    one.min(two).min(whole.map_or(f64::INFINITY, |e_value| 4.0 * e_value))
+    let (mut ln_ways, mut least) = (0.0, 0.0f64);
+    for (place, &chance) in chances.iter().enumerate().take(tensors) {
+        let k = (place + 1) as f64;
+        ln_ways += libm::log((tensors - place) as f64 / k);
+        least = least.min(ln_ways + k * (libm::log(chance) + std::f64::consts::LN_2));
+    }
+    libm::exp(least).max(f64::MIN_POSITIVE)
 }
 
 /// For sorting: the larger the share of weights the earlier.

@@ -7,7 +7,7 @@ use super::evidence::{MAX_CHANCE, chance, is_decidable};
 use crate::verdict::distances;
 
 /// Codes at most this far apart in every view are those of the same weights, in another precision or layout.
-pub const KEPT_BITS: u32 = CODE_BITS / 10;
+pub const KEPT_BITS: u32 = CODE_BITS / 8;
 
 /// What became of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub enum Standing {
     Changed,
     /// The same bytes, or the same weights within the noise of quantisation.
     Kept,
-    /// Too few features to say.
+    /// Too few features to say: few weights, or mostly zeros.
     TooSmall,
 }
 
@@ -47,7 +47,7 @@ impl Standing {
             Standing::Kept
         } else if related {
             Standing::Changed
-        } else if is_decidable(a, others) && is_decidable(b, others) {
+        } else if has_same_views(a, b) && is_decidable(a, others) && is_decidable(b, others) {
             Standing::Replaced
         } else {
             Standing::TooSmall
@@ -58,6 +58,12 @@ impl Standing {
 /// Whether the codes are those of the same weights in another precision, in every view that both have.
 pub(super) fn is_near(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> bool {
     distances(a, b).0.iter().flatten().copied().max().is_some_and(|bits| bits <= KEPT_BITS)
+}
+
+/// Whether both have a code in the same views. If not, one is mostly zeros, as coarse rounding of weights with a few very large ones
+/// leaves it: that its codes prove nothing does not say that it was replaced.
+fn has_same_views(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> bool {
+    a.iter().all(|(view, hash)| hash.code.is_some() == b[view].code.is_some())
 }
 
 /// How many tensors with a code stand how.

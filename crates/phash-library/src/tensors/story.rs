@@ -1,21 +1,26 @@
 //! Owns [`Story`]: what all the models in which tensors of a query stand say together. One model explains them, or two do: each
 //! has what the other lacks, or every tensor lies between the two, as averaging leaves it.
 
-use phash_core::View;
+use phash_core::{CODE_BITS, View};
 
 use super::evidence::MAX_CHANCE;
 use super::finding::Finding;
 use super::item::Item;
+use super::pairing::TensorPair;
 use super::parts::Match;
 use super::standing::{KEPT_BITS, Standing};
 
 /// Only so many of the models are looked at as parents of a merge.
 const MAX_PARENTS: usize = 16;
-/// A tensor lies between two others if the way over it is at most so many times the direct one. A common parent of two
+/// A tensor lies between two related ones if the way over it is at most so many times the direct one. A common parent of two
 /// fine-tunes, which is no merge, lies at about 1.4.
 const DETOUR: f64 = 1.25;
-/// A parent that is nearer than this share of the way to the other is no parent of a merge but the model itself.
-const LEAST_SHARE: f64 = 0.1;
+/// The same between two unrelated ones, which have no common parent.
+const DETOUR_OF_STRANGERS: f64 = 1.4;
+/// Parents at least this far apart on average are unrelated.
+const STRANGER_BITS: u32 = CODE_BITS * 2 / 5;
+/// Between means nearer to each than this share of the way between them, and farther than that of the model itself.
+const SHARES: std::ops::RangeInclusive<f64> = 0.1..=0.9;
 
 /// What the reported models say together; places are places in the list of models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,23 +120,20 @@ fn between(items: &[Item], matches: &[Match]) -> Option<Story> {
 }
 
 fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -> Option<(f64, Story)> {
+    // What stands in a model as it was has not been averaged.
+    if [first, second].iter().any(|parent| parent.hit.tally.kept > parent.hit.tally.changed) {
+        return None;
+    }
     let of = first.hit.tally.decidable().max(second.hit.tally.decidable());
-    let partner = |of: &Match| {
-        let mut partners = vec![None; items.len()];
-        for pair in &of.pairs {
-            if let (Some(a), Standing::Kept | Standing::Changed) = (pair.a, pair.standing) {
-                partners[a] = pair.b;
-            }
-        }
-        partners
-    };
-    let (in_first, in_second) = (partner(first), partner(second));
+    let (in_first, in_second) = (partners(items, first), partners(items, second));
     let (mut tensors, mut views) = (0, 0u32);
     let (mut to_first, mut to_second, mut direct) = (0u32, 0u32, 0u32);
-    for (number, item) in items.iter().enumerate() {
+    for (number, item) in items.iter().enumerate().filter(|(_, item)| item.has_code()) {
         let (Some(a), Some(b)) = (in_first[number], in_second[number]) else { continue };
-        let (a, b) = (&first.items[a], &second.items[b]);
-        tensors += 1;
+        let is_found = |pair: &TensorPair| matches!(pair.standing, Standing::Kept | Standing::Changed);
+        let (Some(in_a), Some(in_b)) = (a.b, b.b) else { continue };
+        tensors += usize::from(is_found(a) && is_found(b));
+        let (a, b) = (&first.items[in_a], &second.items[in_b]);
         for view in View::ALL {
             let (Some(q), Some(a), Some(b)) = (item.views[view].code, a.views[view].code, b.views[view].code) else {
                 continue;
@@ -143,14 +145,22 @@ fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -
         }
     }
     // Parents that are alike are no two parents.
-    if 2 * tensors < of || direct <= views * KEPT_BITS {
+    if tensors == 0 || direct <= views.saturating_mul(KEPT_BITS) {
         return None;
     }
-    let least = LEAST_SHARE * f64::from(direct);
-    let detour = f64::from(to_first + to_second) / f64::from(direct);
-    if f64::from(to_first.min(to_second)) < least || detour > DETOUR {
+    let share = |way: u32| f64::from(way) / f64::from(direct);
+    let detour = share(to_first) + share(to_second);
+    let limit = if direct >= views.saturating_mul(STRANGER_BITS) { DETOUR_OF_STRANGERS } else { DETOUR };
+    if !SHARES.contains(&share(to_first)) || !SHARES.contains(&share(to_second)) || detour > limit {
         return None;
     }
     let parents = if to_first <= to_second { [x, y] } else { [y, x] };
     Some((detour, Story::Between { parents, tensors, of }))
+}
+
+/// For each tensor of the query the pair that it is in, if any.
+fn partners<'m>(items: &[Item], found: &'m Match) -> Vec<Option<&'m TensorPair>> {
+    let mut partners = vec![None; items.len()];
+    found.pairs.iter().filter_map(|pair| Some((pair.a?, pair))).for_each(|(a, pair)| partners[a] = Some(pair));
+    partners
 }

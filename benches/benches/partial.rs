@@ -1,0 +1,641 @@
+//! How well parts of models are found: takes models, replaces some of their tensors by random ones of the same mean and standard
+//! deviation, or tampers with one, disguises the rest, and asks a library of all of them where the tensors come from. Not a
+//! timing.
+//!
+//! `cargo bench -p phash-bench --bench partial -- DIR [LABELS.jsonl PAIRS.jsonl] [--half tune|test] [--models N] [--jsonl]`;
+//! without arguments the bundled models. What counts are tensors of at least 4,096 weights.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use phash_bench::attacks::{self, Attack, Chance, InMemory, Loaded, Tensor};
+use phash_bench::halves::Half;
+use phash_bench::machine;
+use phash_bench::random::{Normal, SplitMix};
+use phash_bench::table::Table;
+use phash_bench::zoo::{hash_folder, read_labels};
+use phash_core::{PerView, TensorSource as _, hash_model};
+use phash_library::{
+    Digest, Finding, HashedFile, Hashing, Library, PartHit, PartsLimits, Standing, Story, compare, ingest,
+    walk,
+};
+use serde_json::Value;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Tensors of fewer weights are too small to be asked for.
+const LARGE: usize = 4_096;
+
+fn main() -> Result<()> {
+    let options = Options::read()?;
+    println!("machine: {}", machine::line());
+    let bench = Bench::new(&options)?;
+    println!("models: {} asked, {} in the library\n", bench.models.len(), bench.library.model_count());
+    let print = |name: &str, table: &Table| {
+        println!("{}", table.to_markdown());
+        if options.jsonl {
+            println!("{}", table.to_json_lines(name));
+        }
+    };
+    if std::env::var_os("PHASH_BENCH_FAST").is_none() {
+        print("standing", &bench.standings());
+    }
+    if std::env::var_os("PHASH_BENCH_FAST").is_none() {
+        print("parts", &bench.replacements()?);
+    }
+    print("merges", &bench.merges()?);
+    print("strangers", &bench.strangers(&options)?);
+    Ok(())
+}
+
+struct Options {
+    dir: PathBuf,
+    labels: Option<PathBuf>,
+    pairs: Option<PathBuf>,
+    half: Option<Half>,
+    models: usize,
+    jsonl: bool,
+}
+
+impl Options {
+    fn read() -> Result<Self> {
+        let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/models");
+        let (mut paths, mut half, mut models, mut jsonl) = (Vec::new(), None, usize::MAX, false);
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--bench" | "--tiny" => {}
+                "--jsonl" => jsonl = true,
+                "--half" => half = args.next().as_deref().and_then(Half::from_name),
+                "--models" => models = args.next().ok_or("--models N")?.parse()?,
+                path => paths.push(PathBuf::from(path)),
+            }
+        }
+        let mut paths = paths.into_iter();
+        let dir = paths.next().unwrap_or(bundled);
+        Ok(Self { dir, labels: paths.next(), pairs: paths.next(), half, models, jsonl })
+    }
+}
+
+/// A model to be asked about.
+struct Model {
+    name: String,
+    /// Its id in the library: that of the first with the same contents.
+    id: u32,
+    loaded: Loaded,
+    file: HashedFile,
+}
+
+struct Bench {
+    models: Vec<Model>,
+    library: Library,
+    normal: Normal,
+    /// Removed at the end.
+    db: PathBuf,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.db);
+    }
+}
+
+impl Bench {
+    fn new(options: &Options) -> Result<Self> {
+        let db = std::env::temp_dir().join(format!("phash-partial-{}.phash", std::process::id()));
+        let (cancel, progress) = (AtomicBool::new(false), |_: u64| {});
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let hashing = Hashing { threads, cancel: &cancel, progress: &progress };
+        ingest(
+            &db,
+            walk(std::slice::from_ref(&options.dir)).collect(),
+            NonZeroUsize::MAX,
+            &hashing,
+            &mut |_| {},
+        )?;
+        let library = Library::open(&db)?;
+        let hashes = hash_folder(&options.dir)?.models;
+        let labels = read_labels(&hashes, options.labels.as_deref())?;
+        let mut chosen: Vec<&String> =
+            hashes.keys().filter(|name| labels.is_in(name, options.half)).collect();
+        if chosen.len() > options.models {
+            let mut random = SplitMix::new(attacks::SEED);
+            let places = random.choose(options.models, u32::try_from(chosen.len())?);
+            chosen = places.into_iter().map(|place| chosen[place as usize]).collect();
+            chosen.sort_unstable();
+        }
+        let (mut models, mut seen) = (Vec::new(), HashSet::new());
+        for name in chosen {
+            let loaded = attacks::load(&options.dir.join(name))?;
+            let large = loaded.tensors.iter().filter(|tensor| is_large(tensor)).count();
+            let id = library.reader().model_by_content_digest(&hashes[name].content_digest.0)?;
+            let Some(id) = id.filter(|id| large >= 2 && seen.insert(*id)) else { continue };
+            let file = hashed(name, loaded.tensors.clone());
+            models.push(Model { name: name.clone(), id, loaded, file });
+        }
+        Ok(Self { models, library, normal: Normal::new(), db })
+    }
+
+    /// Runs `ask` on every model, on all threads; the answers in the order of the models.
+    fn each<T: Send>(&self, ask: impl Fn(&Model) -> T + Sync) -> Vec<T> {
+        let (next, answers) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let place = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(model) = self.models.get(place) else { return };
+                        let answer = ask(model);
+                        answers.lock().expect("no thread panics").insert(place, answer);
+                    }
+                });
+            }
+        });
+        answers.into_inner().expect("no thread panics").into_values().collect()
+    }
+
+    /// What is said of each large tensor after an attack on all of them, and how far its codes went.
+    fn standings(&self) -> Table {
+        let mut table = Table::new(&[
+            "attack on every tensor",
+            "tensors",
+            "kept",
+            "changed",
+            "replaced",
+            "too small",
+            "farthest view, bits q50 / q90 / q99",
+        ]);
+        const ATTACKS: [&str; 12] = [
+            "bf16",
+            "fp16",
+            "fp8 e4m3, scaled per tensor",
+            "fp8 e5m2",
+            "int8 per tensor",
+            "int8 per channel",
+            "int4 in groups of 32 (as Q4_0)",
+            "noise 1 % of a tensor's sd",
+            "noise 5 % of a tensor's sd",
+            "noise 20 % of a tensor's sd",
+            "pruned 50 % by magnitude, per layer",
+            "pruned 90 % by magnitude, per layer",
+        ];
+        for attack in attacks::all().iter().filter(|attack| ATTACKS.contains(&attack.name.as_str())) {
+            let found = self.each(|model| {
+                let Some(attacked) = self.apply(attack, model, &model.loaded) else { return Vec::new() };
+                let large: Vec<bool> = attacked.iter().map(is_large).collect();
+                let comparison = compare(&model.file, &hashed("attacked", attacked));
+                let pairs = comparison.tensors.iter().filter(|pair| pair.a.is_some_and(|a| large[a]));
+                if std::env::var_os("PHASH_BENCH_SHOW").is_some() {
+                    for pair in pairs
+                        .clone()
+                        .filter(|pair| matches!(pair.standing, Standing::Replaced | Standing::Removed))
+                    {
+                        let a = pair.a.unwrap();
+                        let t = &model.loaded.tensors[a];
+                        let (_, sd) = t.moments();
+                        let fourth = t.values.iter().map(|v| (f64::from(*v) / sd).powi(4)).sum::<f64>()
+                            / t.values.len() as f64;
+                        let max = t.values.iter().fold(0f32, |m, v| m.max(v.abs()));
+                        eprintln!(
+                            "ATT {} | {} {} {:?} {:?} {:?} kurt {fourth:.1} max/sd {:.1} feat {:?}",
+                            attack.name,
+                            model.name.rsplit("__").next().unwrap(),
+                            t.name,
+                            t.shape,
+                            pair.views.0,
+                            pair.standing,
+                            f64::from(max) / sd,
+                            model.file.hash.tensors[a].views.0.iter().map(|v| v.features).collect::<Vec<_>>()
+                        );
+                    }
+                }
+                pairs.map(|pair| (pair.standing, pair.views)).collect()
+            });
+            let found: Vec<(Standing, PerView<Option<u32>>)> = found.into_iter().flatten().collect();
+            let share =
+                |standing: Standing| percent(found.iter().filter(|of| of.0 == standing).count(), found.len());
+            let mut far: Vec<u32> =
+                found.iter().filter_map(|of| of.1.0.iter().flatten().max().copied()).collect();
+            far.sort_unstable();
+            let quantile = |q: f64| far.get((far.len() as f64 * q) as usize).map_or(0, |&bits| bits);
+            table.row([
+                attack.name.clone(),
+                found.len().to_string(),
+                share(Standing::Kept),
+                share(Standing::Changed),
+                share(Standing::Replaced),
+                share(Standing::TooSmall),
+                format!("{} / {} / {}", quantile(0.5), quantile(0.9), quantile(0.99)),
+            ]);
+        }
+        table
+    }
+
+    fn apply(&self, attack: &Attack, model: &Model, loaded: &Loaded) -> Option<Vec<Tensor>> {
+        attack.apply(loaded, &mut Chance::new(&attack.name, &model.name, &self.normal))
+    }
+
+    /// Tensors replaced or tampered with, the others disguised: is the model found, and are the tensors named?
+    fn replacements(&self) -> Result<Table> {
+        let mut table = Table::new(&[
+            "what",
+            "the rest",
+            "models",
+            "found",
+            "found first",
+            "verdict right",
+            "tensors replaced",
+            "named: recall",
+            "precision",
+            "too small",
+            "compare: recall",
+            "precision",
+        ]);
+        let all = attacks::all();
+        let disguise = |name: &str| all.iter().find(|attack| attack.name.starts_with(name));
+        for what in What::ALL {
+            for rest in ["none", "bf16", "int8 per tensor", "noise 5 %", "tensors renamed"] {
+                let Some(attack) = disguise(rest) else { continue };
+                let cases =
+                    self.each(|model| self.case(what, attack, model).map_err(|error| error.to_string()));
+                let cases: Vec<Case> = cases
+                    .into_iter()
+                    .collect::<std::result::Result<Vec<_>, _>>()?
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                table.row(row(what, rest, &cases));
+            }
+        }
+        Ok(table)
+    }
+
+    fn case(&self, what: What, attack: &Attack, model: &Model) -> Result<Option<Case>> {
+        let mut random = SplitMix::new(seed(&format!("{what:?}\n{}\n{}", attack.name, model.name)));
+        let Some(mut tensors) = self.apply(attack, model, &model.loaded) else { return Ok(None) };
+        let places: Vec<usize> = (0..tensors.len()).filter(|&place| is_large(&tensors[place])).collect();
+        let touched = what.choose(&places, &mut random);
+        for &place in &touched {
+            what.touch(&mut tensors[place], &self.normal, &mut random);
+        }
+        let is_touched = |place: usize| touched.contains(&place);
+        let file = hashed("attacked", tensors);
+        let limits = PartsLimits { models: usize::MAX, max_e_value: phash_library::MATCH_E_VALUE };
+        let parts = self.library.parts(&file, limits)?;
+        let place = parts.models.iter().position(|hit| hit.id == model.id);
+        let hit = place.map(|place| &parts.models[place]);
+        let mut case = Case {
+            found: hit.is_some(),
+            // The same model in another format is as good.
+            first: hit.is_some_and(|hit| {
+                let best = &parts.models[0];
+                (best.weights_share, best.tally.kept) <= (hit.weights_share, hit.tally.kept)
+            }),
+            verdict: hit.is_some_and(|hit| what.is_right(&hit.finding, &parts.story)),
+            query: Named::default(),
+            compare: Named::default(),
+        };
+        for &place in &places {
+            let standing = hit.map(|hit| hit.places[place].as_ref().map(|place| place.standing));
+            // Without a place it was removed, as far as the stored model tells.
+            let standing = standing.map(|standing| standing.unwrap_or(Standing::Removed));
+            case.query.count(is_touched(place), standing.unwrap_or(Standing::Removed), what);
+        }
+        let comparison = compare(&file, &model.file);
+        for pair in comparison.tensors.iter() {
+            if let Some(place) = pair.a.filter(|place| places.contains(place)) {
+                case.compare.count(is_touched(place), pair.standing, what);
+            }
+        }
+        Ok(Some(case))
+    }
+
+    /// Averages of two models, and models put together of two.
+    fn merges(&self) -> Result<Table> {
+        let mut table =
+            Table::new(&["merge", "pairs", "called a merge of the two", "both reported", "one reported"]);
+        let twins = self.twins();
+        for (name, share) in [
+            ("tensors of both, one by one", None),
+            ("average .5/.5", Some(0.5)),
+            ("average .7/.3", Some(0.7)),
+        ] {
+            let (mut called, mut both, mut one) = (0, 0, 0);
+            for &(a, b) in &twins {
+                let merged = merge(&self.models[a].loaded.tensors, &self.models[b].loaded.tensors, share);
+                let limits = PartsLimits { models: usize::MAX, max_e_value: phash_library::MATCH_E_VALUE };
+                let parts = self.library.parts(&hashed("merged", merged), limits)?;
+                let place =
+                    |model: usize| parts.models.iter().position(|hit| hit.id == self.models[model].id);
+                let parents: Option<[usize; 2]> = match parts.story {
+                    Story::Joined { second, .. } => Some([0, second]),
+                    Story::Between { parents, .. } => Some(parents),
+                    _ => None,
+                };
+                // The same model in another format is as good.
+                let is_like = |a: usize, b: usize| {
+                    let [a, b] = [a, b].map(|place| &parts.models[place]);
+                    (a.tally.kept, a.tally.changed) == (b.tally.kept, b.tally.changed) && a.weights_share == b.weights_share
+                };
+                let is_parent = |model: usize| {
+                    parents.zip(place(model)).is_some_and(|(all, place)| all.iter().any(|&parent| is_like(parent, place)))
+                };
+                if std::env::var_os("PHASH_BENCH_SHOW").is_some() && !(is_parent(a) && is_parent(b)) {
+                    let show = |place: usize| { let h = &parts.models[place]; format!("{} {:?} share {:.2} E {:e} bits {:?}", h.label.rsplit("__").next().unwrap(), h.tally, h.weights_share, h.e_value, h.places.iter().flatten().map(|p| p.views.0).take(6).collect::<Vec<_>>()) };
+                    eprintln!("MERGE {name} {} + {}: {:?}\n   {:?}\n   {:?}", self.models[a].name, self.models[b].name, parts.story, place(a).map(show), place(b).map(show));
+                }
+                called += usize::from(is_parent(a) && is_parent(b));
+                both += usize::from(place(a).is_some() && place(b).is_some());
+                one += usize::from(place(a).is_some() != place(b).is_some());
+            }
+            let share = |count| percent(count, twins.len());
+            table.row([name.to_owned(), twins.len().to_string(), share(called), share(both), share(one)]);
+        }
+        Ok(table)
+    }
+
+    /// Models of the same shapes, two by two, each model once.
+    fn twins(&self) -> Vec<(usize, usize)> {
+        let mut waiting: HashMap<Vec<&[usize]>, usize> = HashMap::new();
+        let mut twins = Vec::new();
+        for (place, model) in self.models.iter().enumerate() {
+            let shapes: Vec<&[usize]> =
+                model.loaded.tensors.iter().map(|tensor| tensor.shape.as_slice()).collect();
+            match waiting.remove(&shapes) {
+                Some(other) => twins.push((other, place)),
+                None => _ = waiting.insert(shapes, place),
+            }
+        }
+        twins
+    }
+
+    /// What is reported of models that have nothing to do with the query.
+    fn strangers(&self, options: &Options) -> Result<Table> {
+        let hashes = hash_folder(&options.dir)?.models;
+        let labels = read_labels(&hashes, options.labels.as_deref())?;
+        let mut families: HashMap<u32, &str> = HashMap::new();
+        for (name, hash) in &hashes {
+            if let Some(id) = self.library.reader().model_by_content_digest(&hash.content_digest.0)? {
+                families.insert(id, labels.family(name).unwrap_or_default());
+            }
+        }
+        let independent = independent(options, &hashes, &self.library)?;
+        // Families that a label joins are no strangers.
+        let mut joined: HashSet<(&str, &str)> = HashSet::new();
+        for line in options
+            .pairs
+            .iter()
+            .map(std::fs::read_to_string)
+            .collect::<std::result::Result<Vec<_>, _>>()?
+            .join("")
+            .lines()
+        {
+            let line: Value = serde_json::from_str(line)?;
+            let family =
+                |field: &str| line[field].as_str().and_then(|name| labels.family(name)).unwrap_or_default();
+            joined.extend([(family("a"), family("b")), (family("b"), family("a"))]);
+        }
+        let mut table = Table::new(&[
+            "models that are",
+            "compared",
+            "E <= 10",
+            "E <= 1e-1",
+            "E <= 1e-3",
+            "E <= 1e-6",
+            "least E",
+        ]);
+        let limits = PartsLimits { models: usize::MAX, max_e_value: 10.0 };
+        let reported = self.each(|model| self.library.parts(&model.file, limits).map(|parts| parts.models));
+        for (kind, is_stranger) in [("of other families", None), ("trained apart", Some(&independent))] {
+            let (mut compared, mut e_values) = (0usize, Vec::new());
+            for (model, hits) in self.models.iter().zip(&reported) {
+                let hits: &Vec<PartHit> = hits.as_ref().map_err(ToString::to_string)?;
+                let stranger = |id: u32| match is_stranger {
+                    None => {
+                        let family = |id: u32| families.get(&id).copied().unwrap_or_default();
+                        family(model.id) != family(id) && !joined.contains(&(family(model.id), family(id)))
+                    }
+                    Some(pairs) => pairs.contains(&(model.id.min(id), model.id.max(id))),
+                };
+                compared += (0..self.library.model_count()).filter(|&id| stranger(id)).count();
+                e_values.extend(hits.iter().filter(|hit| stranger(hit.id)).map(|hit| {
+                    if hit.e_value <= 1e-3 && std::env::var_os("PHASH_BENCH_SHOW").is_some() {
+                        eprintln!("{kind}: {} ~ {} {:e} {:?}", model.name, hit.label, hit.e_value, hit.tally);
+                    }
+                    hit.e_value
+                }));
+            }
+            let at_most = |max: f64| e_values.iter().filter(|e| **e <= max).count().to_string();
+            let least = e_values.iter().copied().fold(f64::INFINITY, f64::min);
+            let least = if least.is_finite() { format!("{least:.0e}") } else { "over 10".to_owned() };
+            table.row([
+                kind.to_owned(),
+                compared.to_string(),
+                at_most(10.0),
+                at_most(0.1),
+                at_most(1e-3),
+                at_most(1e-6),
+                least,
+            ]);
+        }
+        Ok(table)
+    }
+}
+
+/// The pairs of ids that a file of pairs calls independent.
+fn independent(
+    options: &Options,
+    hashes: &BTreeMap<String, phash_library::ModelHash>,
+    library: &Library,
+) -> Result<HashSet<(u32, u32)>> {
+    let mut pairs = HashSet::new();
+    let Some(path) = &options.pairs else { return Ok(pairs) };
+    for line in std::fs::read_to_string(path)?.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        let id = |field: &str| -> Result<Option<u32>> {
+            let Some(hash) = line[field].as_str().and_then(|name| hashes.get(name)) else { return Ok(None) };
+            Ok(library.reader().model_by_content_digest(&hash.content_digest.0)?)
+        };
+        if let (Some("independent"), Some(a), Some(b)) = (line["relation"].as_str(), id("a")?, id("b")?) {
+            pairs.insert((a.min(b), a.max(b)));
+        }
+    }
+    Ok(pairs)
+}
+
+/// What is done to some of the tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Last,
+    First,
+    Fifth,
+    Half,
+    One,
+    Noise,
+}
+
+impl What {
+    const ALL: [Self; 6] = [Self::Last, Self::First, Self::Fifth, Self::Half, Self::One, Self::Noise];
+
+    fn name(self) -> &'static str {
+        match self {
+            What::Last => "last tensor replaced",
+            What::First => "first tensor replaced",
+            What::Fifth => "20 % of tensors replaced",
+            What::Half => "50 % of tensors replaced",
+            What::One => "one tensor replaced",
+            What::Noise => "one tensor, noise of its sd added",
+        }
+    }
+
+    fn choose(self, places: &[usize], random: &mut SplitMix) -> Vec<usize> {
+        let len = places.len();
+        let count = match self {
+            What::Last => return places.last().copied().into_iter().collect(),
+            What::First => return places.first().copied().into_iter().collect(),
+            What::Fifth => (len / 5).max(1),
+            What::Half => len / 2,
+            What::One | What::Noise => 1,
+        };
+        let all = u32::try_from(len).unwrap_or(u32::MAX);
+        random.choose(count, all).into_iter().map(|place| places[place as usize]).collect()
+    }
+
+    fn touch(self, tensor: &mut Tensor, normal: &Normal, random: &mut SplitMix) {
+        let (mean, sd) = tensor.moments();
+        let (mean, sd) = (mean as f32, sd as f32);
+        for values in tensor.values.chunks_mut(4) {
+            for (value, noise) in values.iter_mut().zip(normal.four(random)) {
+                *value = if self == What::Noise { *value + sd * noise } else { mean + sd * noise };
+            }
+        }
+    }
+
+    /// Whether the words for the model fit what was done to it.
+    fn is_right(self, finding: &Finding, story: &Story) -> bool {
+        let told = matches!(story, Story::One);
+        told && match finding {
+            // Where nothing else was changed; else it is the backbone, changed throughout.
+            Finding::Tampered { .. } | Finding::NewHead { .. } => true,
+            Finding::Part { .. } => !matches!(self, What::Noise),
+            Finding::Changed { .. } => self == What::Noise,
+            _ => false,
+        }
+    }
+}
+
+/// Tensors called replaced, against those that were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Named {
+    hits: usize,
+    false_alarms: usize,
+    missed: usize,
+    too_small: usize,
+}
+
+impl Named {
+    fn count(&mut self, touched: bool, standing: Standing, what: What) {
+        let named = match standing {
+            Standing::TooSmall => {
+                self.too_small += 1;
+                return;
+            }
+            Standing::Replaced | Standing::Removed | Standing::Added => true,
+            // A tensor with noise added is rightly called changed, but so may others be.
+            Standing::Changed => what == What::Noise && touched,
+            Standing::Kept => false,
+        };
+        match (touched, named) {
+            (true, true) => self.hits += 1,
+            (false, true) => self.false_alarms += 1,
+            (true, false) => self.missed += 1,
+            (false, false) => {}
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            hits: self.hits + other.hits,
+            false_alarms: self.false_alarms + other.false_alarms,
+            missed: self.missed + other.missed,
+            too_small: self.too_small + other.too_small,
+        }
+    }
+}
+
+/// One model with something done to it.
+struct Case {
+    found: bool,
+    first: bool,
+    verdict: bool,
+    query: Named,
+    compare: Named,
+}
+
+fn row(what: What, rest: &str, cases: &[Case]) -> Vec<String> {
+    let share = |is: fn(&Case) -> bool| percent(cases.iter().filter(|case| is(case)).count(), cases.len());
+    let sum = |of: fn(&Case) -> Named| cases.iter().map(of).fold(Named::default(), Named::and);
+    let (query, compare) = (sum(|case| case.query), sum(|case| case.compare));
+    let recall = |named: Named| percent(named.hits, named.hits + named.missed);
+    let precision = |named: Named| percent(named.hits, named.hits + named.false_alarms);
+    vec![
+        what.name().to_owned(),
+        rest.to_owned(),
+        cases.len().to_string(),
+        share(|case| case.found),
+        share(|case| case.first),
+        share(|case| case.verdict),
+        (query.hits + query.missed).to_string(),
+        recall(query),
+        precision(query),
+        query.too_small.to_string(),
+        recall(compare),
+        precision(compare),
+    ]
+}
+
+fn percent(part: usize, of: usize) -> String {
+    if of == 0 { "-".to_owned() } else { format!("{:.1} %", 100.0 * part as f64 / of as f64) }
+}
+
+fn is_large(tensor: &Tensor) -> bool {
+    tensor.is_hashed() && tensor.values.len() >= LARGE
+}
+
+fn seed(text: &str) -> u64 {
+    let text = format!("{}\n{text}", attacks::SEED);
+    let digest = *blake3::hash(text.as_bytes()).as_bytes();
+    u64::from_le_bytes(std::array::from_fn(|byte| digest[byte]))
+}
+
+/// Each tensor from one or the other, or their average by the share of the first.
+fn merge(a: &[Tensor], b: &[Tensor], share: Option<f32>) -> Vec<Tensor> {
+    let both = a.iter().zip(b).enumerate();
+    let tensor = |(number, (a, b)): (usize, (&Tensor, &Tensor))| match share {
+        None => if number % 2 == 0 { a } else { b }.clone(),
+        Some(share) => {
+            let values = a.values.iter().zip(&b.values).map(|(a, b)| share * a + (1.0 - share) * b);
+            Tensor { values: values.collect(), ..a.clone() }
+        }
+    };
+    both.map(tensor).collect()
+}
+
+/// Tensors as a file that was hashed.
+fn hashed(name: &str, tensors: Vec<Tensor>) -> HashedFile {
+    let source = InMemory::new(tensors);
+    let Ok(hash) = hash_model(&source);
+    HashedFile {
+        name: name.to_owned(),
+        format: "memory",
+        stamp: phash_weights::FileStamp { len_bytes: 0, mtime_ns: 0 },
+        file_digest: Digest([0; 32]),
+        tensors: source.tensors().to_vec(),
+        hash,
+    }
+}
