@@ -117,31 +117,51 @@ mod tests {
         assert_eq!(Verdict::of(None), Verdict::Unrelated);
     }
 
+    /// How close models are that have a distance and features in `energy` and in `blocks`, and in no other view.
+    fn between(energy: Option<(u32, u32)>, blocks: Option<(u32, u32)>, models: u64) -> Option<Closeness> {
+        let (mut distances, mut features) = (PerView::default(), PerView::default());
+        for (view, pair) in [(View::Energy, energy), (View::Blocks, blocks)] {
+            distances[view] = pair.map(|(bits, _)| bits);
+            features[view] = pair.map_or(0, |(_, features)| features);
+        }
+        closeness(&distances, &features, models)
+    }
+
     #[test]
     fn the_closest_view_is_the_nearest_then_the_least_likely_then_the_first() {
         let (ample, few) = (1 << 20, 100);
-        let view = |distances, features| closeness(&PerView(distances), &PerView(features), 1).unwrap().view;
-        assert_eq!(view([Some(60), Some(40)], [ample, few]), View::Blocks);
-        assert_eq!(view([Some(40), Some(40)], [few, ample]), View::Blocks);
-        assert_eq!(view([Some(40), Some(40)], [ample, ample]), View::Energy);
-        assert_eq!(view([None, Some(500)], [ample, ample]), View::Blocks);
-        assert_eq!(closeness(&PerView([None, None]), &PerView([ample, ample]), 1), None);
+        let view = |energy, blocks| between(energy, blocks, 1).unwrap().view;
+        assert_eq!(view(Some((60, ample)), Some((40, few))), View::Blocks);
+        assert_eq!(view(Some((40, few)), Some((40, ample))), View::Blocks);
+        assert_eq!(view(Some((40, ample)), Some((40, few))), View::Energy);
+        assert_eq!(view(None, Some((500, ample))), View::Blocks);
+        assert_eq!(between(None, None, 1), None);
+    }
+
+    #[test]
+    fn of_equal_distances_and_features_the_first_view_is_the_closest() {
+        let few = 30;
+        let p = View::ALL.map(|view| phash_core::p_value(view, few, 40));
+        assert!(p.iter().all(|other| *other == p[0]), "so few features count alike in all views");
+        assert_eq!(between(Some((40, few)), Some((40, few)), 1).unwrap().view, View::Energy);
     }
 
     #[test]
     fn the_e_value_is_of_all_views_together_and_of_all_models() {
-        let e_value =
-            |distances, models| closeness(&PerView(distances), &PerView([5_000; 2]), models).unwrap().e_value;
+        let e_value = |energy, blocks, models| {
+            let with_features = |bits: Option<u32>| bits.map(|bits| (bits, 5_000));
+            between(with_features(energy), with_features(blocks), models).unwrap().e_value
+        };
         let p = |view, bits| phash_core::p_value(view, 5_000, bits);
         let (energy, blocks) = (p(View::Energy, 170), p(View::Blocks, 175));
         let fisher = energy * blocks * (1.0 - energy.ln() - blocks.ln());
         assert!(fisher < 2.0 * energy.min(blocks), "two weak hints are more than the better of them");
-        let got = e_value([Some(170), Some(175)], 1_000);
+        let got = e_value(Some(170), Some(175), 1_000);
         assert!((got / (2_000.0 * fisher) - 1.0).abs() < 1e-9, "{got}");
         // The other view says nothing: a factor of 4 for two views and two tests; not searched: none.
-        let (lone, least) = (e_value([Some(60), None], 7), 7.0 * p(View::Energy, 60));
+        let (lone, least) = (e_value(Some(60), None, 7), 7.0 * p(View::Energy, 60));
         assert!((lone / least - 1.0).abs() < 1e-9, "{lone}");
-        let spoilt = e_value([Some(60), Some(256)], 7);
+        let spoilt = e_value(Some(60), Some(256), 7);
         assert!((spoilt / (4.0 * least) - 1.0).abs() < 1e-9, "{spoilt}");
     }
 }

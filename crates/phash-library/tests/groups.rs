@@ -62,18 +62,18 @@ fn one_view_is_enough_to_join_and_the_distance_is_the_closest_views() {
 #[test]
 fn a_chain_is_one_group_and_its_far_end_says_through_whom() {
     let root = stranger(1);
-    // Steps of 100 bits match; two steps do not.
-    let at = |step: u32| model(&format!("{step}"), Some(flipped(root, 0, 100 * step)), None, AMPLE);
+    // Steps of 120 bits match; two steps do not.
+    let at = |step: u32| model(&format!("{step}"), Some(flipped(root, 0, 120 * step)), None, AMPLE);
     let models = [at(0), at(1), at(2), at(3)];
     let grouping = group(&models, 1e-3).unwrap();
     let [found] = &grouping.groups[..] else { panic!("{grouping:?}") };
     assert_eq!(found.representative, 1, "the middle");
     let order: Vec<(usize, u32)> =
         found.members.iter().map(|m| (m.model.model, m.model.closeness.unwrap().distance_bits)).collect();
-    assert_eq!(order, [(0, 100), (2, 100), (3, 200)]);
+    assert_eq!(order, [(0, 120), (2, 120), (3, 240)]);
     assert_eq!(found.members[0].through, None);
     let through = found.members[2].through.unwrap();
-    assert_eq!((through.model, through.closeness.unwrap().distance_bits), (2, 100));
+    assert_eq!((through.model, through.closeness.unwrap().distance_bits), (2, 120));
 }
 
 #[test]
@@ -111,6 +111,7 @@ fn the_limit_on_the_e_value_decides() {
     let joined = |max| !group(&models, max).unwrap().groups.is_empty();
     let e_value = group(&models, 1e-300).unwrap().alone[0].1.unwrap().closeness.unwrap().e_value;
     assert!(joined(e_value) && !joined(e_value * 0.999), "inclusive at {e_value}");
+    assert_eq!(e_value, phash_core::p_value(View::Energy, AMPLE, 120), "each is compared with one other");
 }
 
 #[test]
@@ -123,8 +124,11 @@ fn what_no_view_proves_two_views_can_prove_together() {
         ]
     };
     let joined = |models: &[Fingerprint]| !group(models, 1e-6).unwrap().groups.is_empty();
-    assert!(!joined(&copy(180, 256)) && !joined(&copy(256, 180)), "neither view alone");
-    assert!(joined(&copy(180, 180)), "both together");
+    // Where a view's probability is a few in a million.
+    let hint = |view| (0..512).find(|&bits| phash_core::p_value(view, AMPLE, bits) >= 3e-6).unwrap();
+    let (energy, blocks) = (hint(View::Energy), hint(View::Blocks));
+    assert!(!joined(&copy(energy, 256)) && !joined(&copy(256, blocks)), "neither view alone");
+    assert!(joined(&copy(energy, blocks)), "both together");
     // Void in one view: the other one counts in full, and twice as much as beside a view that says nothing.
     let e_value = |models: &[Fingerprint]| {
         group(models, 1.0).unwrap().groups[0].members[0].model.closeness.unwrap().e_value

@@ -1,17 +1,21 @@
 //! Section 8: effective bits, P, joint P and E, from Pascal's triangle.
 
-pub(crate) fn effective_bits(features: u32) -> u32 {
-    match features {
+pub(crate) fn effective_bits(view: &str, features: u32) -> u32 {
+    let most = match view {
+        "energy" | "blocks" => 209,
+        _ => panic!("section 8 has no view {view}"),
+    };
+    let fewer = match features {
         0..24 => features,
         24..192 => 24,
-        192..1672 => features / 8,
-        1672.. => 209,
-    }
+        192.. => features / 8,
+    };
+    if fewer < most { fewer } else { most }
 }
 
-/// P(d) with the given number of features.
-pub(crate) fn p_value(features: u32, distance_bits: u32) -> f64 {
-    let n = effective_bits(features) as usize;
+/// P(d) in a view with the given number of features.
+pub(crate) fn p_value(view: &str, features: u32, distance_bits: u32) -> f64 {
+    let n = effective_bits(view, features);
     let mut ways = vec![1.0];
     for _ in 0..n {
         let mut next = vec![1.0];
@@ -23,8 +27,8 @@ pub(crate) fn p_value(features: u32, distance_bits: u32) -> f64 {
     }
     let all: f64 = ways.iter().sum();
     let at_most = |k: usize| ways.iter().take(k + 1).sum::<f64>() / all;
-    let k = f64::from(distance_bits) * f64::from(effective_bits(features)) / 512.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 209")]
+    let k = f64::from(distance_bits) * f64::from(n) / 512.0;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 512")]
     let whole = k as usize;
     let rest = k - k.floor();
     ((1.0 - rest) * at_most(whole).ln() + rest * at_most(whole + 1).ln()).exp()
