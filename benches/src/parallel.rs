@@ -28,8 +28,12 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
 mod tests {
     #[test]
     fn results_stand_in_the_order_of_the_items() {
-        let items: Vec<u64> = (0..1000).collect();
-        let doubled: Vec<u64> = items.iter().map(|item| 2 * item).collect();
-        assert_eq!(super::map(&items, |item| 2 * item), doubled);
+        // The first items take longest.
+        let work = |item: &u64| {
+            (0..(100 - item) * 10_000).fold(2 * item, |sum, i| std::hint::black_box(sum + i % 2))
+        };
+        let items: Vec<u64> = (0..100).collect();
+        let expected: Vec<u64> = items.iter().map(work).collect();
+        assert_eq!(super::map(&items, work), expected);
     }
 }

@@ -128,4 +128,13 @@ mod tests {
         assert_eq!(chosen.values, [4., 5., -0., -1., 10., 11., -6., -7.]);
         assert_eq!(chosen.energies(1), [262.0, 86.0]);
     }
+
+    #[test]
+    fn a_longer_axis_repeats_its_indices_and_a_shorter_one_lacks_the_last() {
+        let mut longer = tensor(&[2, 3]);
+        longer.resize(1, 5);
+        assert_eq!(longer.values, [0., 1., 2., 0., 1., 3., 4., 5., 3., 4.]);
+        longer.resize(0, 1);
+        assert_eq!((&longer.shape[..], &longer.values[..]), (&[1, 5][..], &[0., 1., 2., 0., 1.][..]));
+    }
 }

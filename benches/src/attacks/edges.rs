@@ -94,6 +94,7 @@ mod tests {
         // The input stands first and the output last, so that they show what was done to both ends.
         let mut tensors =
             vec![tensor(&[20]), tensor(&[20, 20]), tensor(&[20]), tensor(&[20, 20]), tensor(&[20])];
+        tensors[4].values = tensors[2].values.clone();
         let output = forward(&tensors, &tensors[0].values);
         tensors.push(Tensor { name: String::new(), shape: vec![20], values: output });
         let before = tensors.clone();
@@ -102,6 +103,7 @@ mod tests {
         for (x, y) in found.iter().zip(&tensors[5].values) {
             assert!((x - y).abs() < 1e-3 * (1.0 + y.abs()), "{x} {y}");
         }
+        assert_ne!(tensors[2].values, tensors[4].values, "two edges of one width have their own orders");
         assert!((0..6).all(|place| before[place].values != tensors[place].values));
     }
 }
