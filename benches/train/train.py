@@ -29,9 +29,9 @@ import tasks
 # Architecture, task, twins, steps of a parent, and how its rates for tuning compare with a CNN's. In the order of their
 # names, families take turns: tune, test, ...
 FAMILIES = {
-    "transformer": (nets.Transformer, "text", 3, 900, 0.5),
+    "transformer": (nets.Transformer, "text", 3, 900, 1.3),
     "cnn-residual": (nets.ResidualCnn, "fashion", 4, 500, 1.0),
-    "mlp": (nets.Mlp, "fashion", 8, 1500, 0.5),
+    "mlp": (nets.Mlp, "fashion", 8, 1500, 1.0),
     "cnn-plain": (nets.PlainCnn, "fashion", 4, 700, 1.0),
 }
 # Fine-tunes: the rate, and the cosines at which a copy is put aside, if it gets there in TUNING_STEPS. The copy settles
