@@ -9,6 +9,7 @@ mod ground_truth;
 mod hostile;
 mod ingest;
 mod interruption;
+mod partial;
 mod pipes;
 mod queries;
 mod readme;
