@@ -2,37 +2,31 @@
 //! mean square, high-passed along the axis because neighbouring channels of independent models drift alike.
 
 use crate::cut::{Cut, MIN_AXIS};
-use crate::features::{logs, standardise};
-use crate::moments::Moments;
-use crate::projection::{Statistic, Sums};
+use crate::features::{Features, Statistic, logs, standardise};
+use crate::planes::Moments;
 
 /// Neighbours on each side whose mean is subtracted.
 const NEIGHBOURS: usize = 2;
 
-/// The sums of each channel axis, with its length: rows first, then columns.
+/// The features of each channel axis, with its length: rows first, then columns. A channel axis without spread is there with
+/// no features.
 #[inline(always)]
-pub(crate) fn axis_sums(cut: &Cut, moments: &Moments) -> Vec<(usize, Sums)> {
-    let (rows, columns) = match cut.outer_is_rows {
-        true => (&moments.outer_sums, &moments.inner_sums),
-        false => (&moments.inner_sums, &moments.outer_sums),
-    };
-    let mut axes = Vec::new();
-    for (channels, is_axis) in [(rows, true), (columns, cut.dense)] {
-        if is_axis && channels.len() >= MIN_AXIS {
-            axes.push((channels.len(), sums_of(channels, moments.total)));
-        }
-    }
-    axes
+pub(crate) fn axes(cut: &Cut, moments: &Moments) -> Vec<(usize, Features)> {
+    let rows = (&moments.row_sums, cut.row_len, true);
+    let columns = (&moments.column_sums, cut.column_len, cut.dense);
+    [rows, columns]
+        .into_iter()
+        .filter(|&(_, len, is_axis)| is_axis && len >= MIN_AXIS)
+        .map(|(channels, len, _)| (len, features(channels, len)))
+        .collect()
 }
 
 #[inline(always)]
-fn sums_of(channels: &[f64], total: f64) -> Sums {
-    let energies = logs(channels.iter().copied(), total / channels.len() as f64);
-    let features = standardise(&high_pass(&energies));
-    let mut sums = Sums::default();
-    sums.project(Statistic::ChannelEnergy, [channels.len() as u64, 0], &features);
-    sums.features = u32::try_from(features.len()).unwrap_or(u32::MAX);
-    sums
+fn features(channels: &[f32], len: usize) -> Features {
+    let total = channels.iter().fold(0.0, |sum, &channel| sum + f64::from(channel));
+    let energies = logs(channels.iter().map(|&channel| f64::from(channel)), total / channels.len() as f64);
+    let values = standardise(&high_pass(&energies));
+    Features::new(Statistic::ChannelEnergy, [len as u64, 0, 0], &values, 1.0)
 }
 
 /// Each value less the mean of up to two neighbours on each side (as many as there are).

@@ -1,55 +1,38 @@
 //! Owns the scales that bring every row and column of a matrix of mean squares to mean 1 (Sinkhorn and Knopp 1967), so
-//! that rescaled channels and folded batch-norm leave no trace. A fixed number of rounds, rows before columns, each
-//! round one visit of every line.
+//! that rescaled channels and folded batch-norm leave no trace. A fixed number of rounds, rows before columns.
 
-use crate::decode::Element;
-use crate::moments::{Entries, Moments};
 use crate::sums::dot;
 
-/// Rounds of scaling rows, then columns. Large matrices converge faster, and cost more.
-const fn rounds(entries: usize) -> usize {
-    if entries < 1 << 20 { 8 } else { 3 }
-}
+const ROUNDS: usize = 8;
+/// A line whose mean is under 1e-15, where the largest entry is about 1, is empty. Its square is still a number.
+const MOST: f32 = 1e15;
 
-/// Scales along both dimensions; 0 where a line is all zero.
+/// Scales of rows and columns; 0 where a line is all zero.
 pub(crate) struct Scales {
-    pub(crate) outer: Vec<f64>,
-    pub(crate) inner: Vec<f64>,
+    pub(crate) rows: Vec<f32>,
+    pub(crate) columns: Vec<f32>,
 }
 
-/// Equilibrates. `outer_is_rows` tells which dimension is scaled first.
+/// Equilibrates a row-major matrix. O(entries).
 #[inline(always)]
-pub(crate) fn equilibrate<E: Element>(
-    moments: &Moments,
-    entries: &Entries<'_, E>,
-    outer_is_rows: bool,
-) -> Scales {
-    let (outer_len, inner_len) = (moments.outer_sums.len(), moments.inner_sums.len());
-    let mut outer = vec![0.0; outer_len];
-    // If the inner dimension is the rows it comes first, and the first pass has already summed it.
-    let mut inner = match outer_is_rows {
-        true => vec![1.0; inner_len],
-        false => moments.inner_sums.iter().map(|&sum| inverse_mean(sum, outer_len)).collect(),
-    };
-    let mut sums = vec![0.0; inner_len];
-    let mut buffer = vec![0.0; inner_len];
-    let rounds = rounds(outer_len * inner_len);
-    for round in 0..rounds {
+pub(crate) fn equilibrate(squares: &[f32], columns: usize) -> Scales {
+    let rows = squares.len() / columns;
+    let mut scales = Scales { rows: vec![0.0; rows], columns: vec![1.0; columns] };
+    let mut sums = vec![0.0f32; columns];
+    for _ in 0..ROUNDS {
         sums.fill(0.0);
-        for (a, scale) in outer.iter_mut().enumerate() {
-            let line = entries.line(a, &mut buffer);
-            *scale = inverse_mean(dot(line, &inner), inner_len);
+        for (scale, line) in scales.rows.iter_mut().zip(squares.chunks_exact(columns)) {
+            *scale = inverse_mean(dot(line, &scales.columns), columns);
             sums.iter_mut().zip(line).for_each(|(sum, entry)| *sum += entry * *scale);
         }
-        if outer_is_rows || round + 1 < rounds {
-            inner.iter_mut().zip(&sums).for_each(|(scale, &sum)| *scale = inverse_mean(sum, outer_len));
-        }
+        scales.columns.iter_mut().zip(&sums).for_each(|(scale, &sum)| *scale = inverse_mean(sum, rows));
     }
-    Scales { outer, inner }
+    scales
 }
 
-/// `count / sum`, or 0 if there is nothing to scale.
+/// `count / sum`, or 0 if that is over [`MOST`]: such a line is empty.
 #[inline(always)]
-fn inverse_mean(sum: f64, count: usize) -> f64 {
-    if sum > 0.0 { count as f64 / sum } else { 0.0 }
+fn inverse_mean(sum: f32, count: usize) -> f32 {
+    let scale = count as f32 / sum;
+    if sum > 0.0 && scale <= MOST { scale } else { 0.0 }
 }

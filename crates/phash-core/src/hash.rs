@@ -12,7 +12,7 @@ use crate::view::PerView;
 pub struct ViewHash {
     /// The code; `None` (void) exactly if there are no features.
     pub code: Option<ModelCode>,
-    /// How many features were summed.
+    /// How many independent features it stands for (docs/hashing.md, section 7).
     pub features: u32,
 }
 
@@ -39,10 +39,10 @@ pub struct ModelHash {
 }
 
 impl ModelHash {
-    /// Whether the model has so few features that distances to it are unreliable
-    /// (every view under [`crate::WEAK_FEATURES`]).
+    /// Whether the model has so few features (under [`crate::WEAK_FEATURES`], all views together) that distances to it prove
+    /// little.
     pub fn is_weak(&self) -> bool {
-        self.views.0.iter().all(|view| view.features < crate::WEAK_FEATURES)
+        self.views.0.iter().fold(0, |sum, view| view.features.saturating_add(sum)) < crate::WEAK_FEATURES
     }
 
     /// How many tensors take part in the codes.

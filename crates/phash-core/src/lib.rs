@@ -10,6 +10,7 @@
 struct Readme;
 
 mod blocks;
+mod coordinates;
 mod cut;
 mod decode;
 mod digest;
@@ -18,20 +19,24 @@ mod equilibrate;
 mod evalue;
 mod features;
 mod hash;
-mod matrix;
 mod model;
-mod moments;
+mod order;
+mod places;
+mod plan;
+mod planes;
 mod projection;
 mod sketch;
 mod skip;
 mod source;
 mod sums;
+mod tally;
 mod view;
 
 pub use digest::Digest;
 pub use evalue::{e_value, effective_bits, joint_p_value, p_value, p_values, radius_for_e_value};
 pub use hash::{ModelHash, TensorHash, ViewHash};
-pub use model::{ModelHasher, Plan, Scratch, Sketch, hash_model};
+pub use model::{ModelHasher, hash_model};
+pub use plan::{Plan, Scratch, Sketch};
 pub use skip::SkipReason;
 pub use source::{Dtype, TensorInfo, TensorSource};
 pub use view::{PerView, View};
@@ -45,9 +50,9 @@ pub const CODE_WORDS: usize = 8;
 /// The code of a model or a tensor in one view.
 pub type ModelCode = phash_code::Code<CODE_WORDS>;
 
-/// A model with fewer features than this in every view is weak: too few to fill the effective bits, so that distances
-/// say less and E-values are higher.
-pub const WEAK_FEATURES: u32 = evalue::ample_features();
+/// A model with fewer independent features than this, all views together, is weak: distances to it spread more, so they
+/// prove less, and E-values say so.
+pub const WEAK_FEATURES: u32 = 2_000;
 
 /// The fingerprint of everything that decides a code's bits: BLAKE3 of the parameter text in docs/hashing.md.
 /// Stored in databases; codes of different parameters are never compared.
@@ -56,7 +61,8 @@ pub fn parameters_fingerprint() -> Digest {
 }
 
 /// The parameters in words: the version of the definition and every constant in it.
-pub const PARAMETERS: &str = "phashdb nts v2; bits 512; elements >= 1024; axis >= 16; log floor 2^-20; \
-    energy: high-pass 2+2, axis lengths that occur twice; \
-    blocks: dense 8x8, thin 4x1 longest axis first, grid <= 64, rounds 8 below 2^20 entries else 3; \
-    median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";
+pub const PARAMETERS: &str = "phashdb nts v2; bits 512; elements >= 1024; axis >= 16; sample 256 in runs of 8, kernel 64; \
+    whole <= 2^20 elements; log floor 2^-20; energy: high-pass 2+2, axis lengths that occur twice; \
+    blocks: dense 8x8, thin 4x1 longest axis first, grid <= 64, rounds 8; weights: 12 waves by index; \
+    order: 8 waves by energy, logistic 1.6 shift 0.5; orbit: 4 waves by rank, 5 pairs; cubes clip 3; \
+    kernels by orbits; octaves; median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";

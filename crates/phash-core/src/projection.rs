@@ -1,30 +1,21 @@
 //! Owns the fixed pseudo-random +-1 matrices, the integer sums they project features into, and the sign that makes a
-//! code. What must hold: a matrix depends on the statistic and the size alone, so equal sizes share it and a model is a
-//! bag of tensors.
+//! code. What must hold: a matrix depends on the key alone, so equal keys share it and a model is a bag of tensors.
 
-use crate::{CODE_BITS, ModelCode};
+use crate::features::{Features, Key};
+use crate::{CODE_BITS, CODE_WORDS, ModelCode};
 
-/// What is projected: keeps the matrices of different statistics apart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Statistic {
-    /// High-passed log energies of channels; sizes: (axis length, 0).
-    ChannelEnergy = 1,
-    /// Log block means of equilibrated squares; sizes: grid rows and columns.
-    BlockSquares = 2,
-    /// Log block means of equilibrated fourth powers; sizes: grid rows and columns.
-    BlockFourths = 3,
-}
+/// How many rows of a matrix are made at a time.
+const BLOCK_ROWS: usize = 64;
 
-/// The sums behind a code, one for each bit, and how many features went in.
+/// The sums behind a code, one for each bit.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
     pub(crate) bits: [i64; CODE_BITS as usize],
-    pub(crate) features: u32,
 }
 
 impl Default for Sums {
     fn default() -> Self {
-        Self { bits: [0; CODE_BITS as usize], features: 0 }
+        Self { bits: [0; CODE_BITS as usize] }
     }
 }
 
@@ -32,38 +23,33 @@ impl Sums {
     /// Adds another sum to this one.
     pub(crate) fn add(&mut self, other: &Sums) {
         self.bits.iter_mut().zip(&other.bits).for_each(|(sum, other)| *sum += other);
-        self.features = self.features.saturating_add(other.features);
     }
 
-    /// Projects `features` by the matrix of (`statistic`, `sizes`) and adds them.
+    /// Projects `features` by the matrix of their key and adds them.
     #[inline(always)]
-    pub(crate) fn project(&mut self, statistic: Statistic, sizes: [u64; 2], features: &[i16]) {
-        // The sum of +-x is twice the sum over the pluses less the sum over all; a feature is at most 768 in size, so
-        // 32 bits hold the sums of two million features.
-        let mut signs = Signs::new(statistic, sizes);
-        for block in features.chunks(1 << 20) {
-            let mut pluses = [0i32; CODE_BITS as usize];
-            let mut all = 0i32;
-            for &feature in block {
-                let feature = i32::from(feature);
-                all += feature;
-                for word in pluses.as_chunks_mut::<64>().0 {
-                    let signs = signs.next_word();
-                    let (low, high) = word.split_at_mut(32);
-                    add_where(low, feature, (signs & 0xffff_ffff) as u32);
-                    add_where(high, feature, (signs >> 32) as u32);
+    pub(crate) fn project(&mut self, features: &Features) {
+        // The sum of +-x is twice the sum over the pluses less the sum over all. 64 columns at a time: their sums stay in
+        // registers for all rows of a block. A feature is at most 1,536 in size: 32 bits hold far more than a block of them.
+        let mut signs = Signs::new(features.key);
+        let mut rows = [[0; CODE_WORDS]; BLOCK_ROWS];
+        for block in features.values.chunks(BLOCK_ROWS) {
+            rows[..block.len()].fill_with(|| signs.next_row());
+            let all: i32 = block.iter().map(|&feature| i32::from(feature)).sum();
+            for (word, sums) in self.bits.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+                let mut pluses = [0i32; 64];
+                let (low, high) = pluses.split_at_mut(32);
+                for (&feature, row) in block.iter().zip(&rows) {
+                    add_where(low, feature.into(), (row[word] & 0xffff_ffff) as u32);
+                    add_where(high, feature.into(), (row[word] >> 32) as u32);
                 }
+                sums.iter_mut().zip(&pluses).for_each(|(sum, plus)| *sum += i64::from(2 * plus - all));
             }
-            self.bits.iter_mut().zip(&pluses).for_each(|(sum, plus)| *sum += i64::from(2 * plus - all));
         }
     }
 
-    /// The code: bit `i` is 1 if sum `i` is positive. `None` if there are no features.
-    pub(crate) fn code(&self) -> Option<ModelCode> {
-        if self.features == 0 {
-            return None;
-        }
-        Some(ModelCode::from_bits(|i| self.bits[i as usize] > 0))
+    /// The code: bit `i` is 1 if sum `i` is positive.
+    pub(crate) fn code(&self) -> ModelCode {
+        ModelCode::from_bits(|i| self.bits[i as usize] > 0)
     }
 }
 
@@ -77,23 +63,23 @@ fn add_where(sums: &mut [i32], feature: i32, signs: u32) {
 }
 
 /// The rows of a +-1 matrix, one for each feature: eight 64-bit words, bit `i % 64` of word `i / 64` is 1 for +1. The words
-/// are the output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from a state that the statistic and sizes decide.
+/// are the output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) from a state that the key decides.
 struct Signs {
     state: u64,
 }
 
 impl Signs {
-    fn new(statistic: Statistic, [rows, columns]: [u64; 2]) -> Self {
-        let mut state = mix(statistic as u64);
-        state = mix(state ^ rows);
-        state = mix(state ^ columns);
+    fn new(key: Key) -> Self {
+        let state = key.sizes.iter().fold(mix(key.statistic as u64), |state, size| mix(state ^ size));
         Self { state }
     }
 
     #[inline(always)]
-    fn next_word(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(GOLDEN);
-        mix(self.state)
+    fn next_row(&mut self) -> [u64; CODE_WORDS] {
+        [(); CODE_WORDS].map(|()| {
+            self.state = self.state.wrapping_add(GOLDEN);
+            mix(self.state)
+        })
     }
 }
 

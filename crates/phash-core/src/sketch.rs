@@ -1,71 +1,77 @@
-//! Owns the way from one tensor's bytes to its sums in every view. Runs the same code at the widest SIMD the machine has or
-//! none: the arithmetic is fixed, so the bits are the same.
+//! Owns the way from one tensor's elements to its tallies in every view. Runs the same code at the widest SIMD the machine
+//! has or none: the arithmetic is fixed, so the bits are the same.
 
-use std::marker::PhantomData;
-
-use crate::cut::Cut;
-use crate::decode::{Bf16, Element, F8E4M3, F8E4M3Fnuz, F8E5M2, F8E5M2Fnuz, F16, F32, F64};
-use crate::moments::first_pass;
-use crate::projection::Sums;
+use crate::cut::{Cut, Cuts};
+use crate::equilibrate::equilibrate;
+use crate::planes::Planes;
 use crate::skip::SkipReason;
-use crate::source::Dtype;
-use crate::{blocks, energy};
+use crate::tally::Tally;
+use crate::view::{PerView, View};
+use crate::{blocks, energy, order, places};
 
-/// The sums of one tensor.
+/// What one tensor gives.
 #[derive(Clone, Debug)]
-pub(crate) struct TensorSums {
+pub(crate) struct TensorTallies {
     /// View `energy`: each channel axis with its length.
-    pub(crate) energy: Vec<(usize, Sums)>,
-    /// View `blocks`.
-    pub(crate) blocks: Sums,
+    pub(crate) axes: Vec<(usize, Tally)>,
+    /// The other views; that of `energy` is empty.
+    pub(crate) views: PerView<Tally>,
 }
 
-/// The sums of one tensor, or why it has none.
-pub(crate) fn tensor_sums(
-    simd: pulp::Arch,
-    dtype: Dtype,
-    bytes: &[u8],
-    cut: &Cut,
-    keep: &mut Vec<f64>,
-) -> Result<TensorSums, SkipReason> {
-    macro_rules! run {
-        ($($dtype:ident => $element:ident),*) => {
-            match dtype {
-                $(Dtype::$dtype => simd.dispatch(SumsOf { bytes, cut, keep, element: PhantomData::<$element> }),)*
-                Dtype::Other(_) => Err(SkipReason::NotFloating),
-            }
-        };
-    }
-    run!(F64 => F64, F32 => F32, F16 => F16, BF16 => Bf16, F8E4M3 => F8E4M3, F8E5M2 => F8E5M2,
-        F8E4M3Fnuz => F8E4M3Fnuz, F8E5M2Fnuz => F8E5M2Fnuz)
+/// The elements of a tensor's cuts.
+pub(crate) struct Gathered {
+    pub(crate) sample: Vec<f64>,
+    pub(crate) whole: Option<Vec<f64>>,
 }
 
-/// [`sums_of`] as work that can be compiled for each SIMD width. A type and not a closure, because only a method is sure
-/// to be inlined into the function that has the target's features.
-struct SumsOf<'a, E> {
-    bytes: &'a [u8],
-    cut: &'a Cut,
-    keep: &'a mut Vec<f64>,
-    element: PhantomData<E>,
+/// [`tallies`], compiled for each SIMD width. A type and not a closure, because only a method is sure to be inlined into
+/// the function that has the target's features.
+pub(crate) struct Sketching<'a> {
+    pub(crate) cuts: &'a Cuts,
+    pub(crate) gathered: &'a Gathered,
 }
 
-impl<E: Element> pulp::WithSimd for SumsOf<'_, E> {
-    type Output = Result<TensorSums, SkipReason>;
+impl pulp::WithSimd for Sketching<'_> {
+    type Output = Result<TensorTallies, SkipReason>;
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
-        sums_of::<E>(self.bytes, self.cut, self.keep)
+        tallies(self.cuts, self.gathered)
     }
 }
 
 #[inline(always)]
-fn sums_of<E: Element>(bytes: &[u8], cut: &Cut, keep: &mut Vec<f64>) -> Result<TensorSums, SkipReason> {
-    let (moments, entries) = first_pass::<E>(bytes, cut, keep);
-    if !moments.total.is_finite() {
-        return Err(SkipReason::NotFinite);
+fn tallies(cuts: &Cuts, gathered: &Gathered) -> Result<TensorTallies, SkipReason> {
+    let cut = &cuts.sample;
+    let mut planes = Planes::new(cut, &gathered.sample)?;
+    let moments = planes.moments();
+    let mut views = PerView::<Tally>::default();
+    let axes = energy::axes(cut, &moments)
+        .into_iter()
+        .map(|(len, features)| (len, Tally::of(std::slice::from_ref(&features))))
+        .collect();
+    let scales = equilibrate(&moments.squares, cut.columns);
+    views[View::Blocks] = Tally::of(&blocks::features(cut, &moments, &scales));
+    planes.normalise();
+    views[View::Weights] = Tally::of(&places::features(cut, &planes));
+    if cuts.sample_is_whole {
+        let equilibrated = order::Equilibrated::new(&planes, &scales);
+        views[View::Order] = Tally::of(&order::order(cut, &planes, &moments, &equilibrated));
+        views[View::Orbit] = Tally::of(&[order::orbit(cut, &moments, &scales, &equilibrated)]);
+    } else if let (Some(cut), Some(gathered)) = (&cuts.whole, &gathered.whole) {
+        [views[View::Order], views[View::Orbit]] = permutation_proof(cut, gathered)?;
     }
-    if moments.total <= 0.0 {
-        return Err(SkipReason::AllZero);
-    }
-    Ok(TensorSums { energy: energy::axis_sums(cut, &moments), blocks: blocks::sums(cut, &moments, &entries) })
+    Ok(TensorTallies { axes, views })
+}
+
+/// Views `order` and `orbit` of a tensor whose sample does not have every channel.
+#[inline(always)]
+fn permutation_proof(cut: &Cut, gathered: &[f64]) -> Result<[Tally; 2], SkipReason> {
+    let mut planes = Planes::new(cut, gathered)?;
+    let moments = planes.moments();
+    let scales = equilibrate(&moments.squares, cut.columns);
+    planes.normalise();
+    let equilibrated = order::Equilibrated::new(&planes, &scales);
+    let order_features = order::order(cut, &planes, &moments, &equilibrated);
+    Ok([Tally::of(&order_features), Tally::of(&[order::orbit(cut, &moments, &scales, &equilibrated)])])
 }

@@ -1,5 +1,5 @@
-//! Owns [`View`]: the ways of hashing a model. A view is a name, a statistic with its own module, and a calibrated
-//! number of effective bits. A third view is one more variant here and one more module beside `energy` and `blocks`.
+//! Owns [`View`]: the ways of hashing a model. A view is a name, features with a module of their own, and a calibrated
+//! spread between unrelated models (`evalue`).
 
 use std::fmt;
 use std::ops::{Index, IndexMut};
@@ -14,11 +14,18 @@ pub enum View {
     /// Log energies and fourth moments of equilibrated channel blocks: survives per-channel rescaling (folded
     /// batch-norm), keeps twins furthest apart; weaker on fine-tunes.
     Blocks,
+    /// The weights themselves, signs and all, in smooth waves: survives noise, low precision, pruning, merging, a part of
+    /// the channels removed; lost when channels are permuted or their signs flipped.
+    Weights,
+    /// Weights by the energies of their channels: does not see a permutation of channels; forgives a part of them removed.
+    Order,
+    /// Equilibrated weights by ranks of their channels: sees neither a permutation nor rescaled channels; sensitive to noise.
+    Orbit,
 }
 
 impl View {
     /// All views, in the order in which they are stored and printed.
-    pub const ALL: [View; 2] = [View::Energy, View::Blocks];
+    pub const ALL: [View; 5] = [View::Energy, View::Blocks, View::Weights, View::Order, View::Orbit];
     /// How many views there are.
     pub const COUNT: usize = Self::ALL.len();
 
@@ -27,6 +34,9 @@ impl View {
         match self {
             View::Energy => "energy",
             View::Blocks => "blocks",
+            View::Weights => "weights",
+            View::Order => "order",
+            View::Orbit => "orbit",
         }
     }
 
@@ -34,7 +44,14 @@ impl View {
     pub const fn summary(self) -> &'static str {
         match self {
             View::Energy => "channel energies: best on fine-tunes, pruning, quantisation",
-            View::Blocks => "equilibrated blocks: unmoved by rescaled channels (folded batch-norm)",
+            View::Blocks => {
+                "equilibrated blocks: unmoved by rescaled channels (folded batch-norm) and flipped signs"
+            }
+            View::Weights => "weights in waves: best on noise, pruning, merges, replaced tensors",
+            View::Order => {
+                "weights by channel energy: unmoved by permuted channels, near if some are removed"
+            }
+            View::Orbit => "weights by channel rank: unmoved by permuted and rescaled channels",
         }
     }
 

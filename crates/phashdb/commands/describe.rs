@@ -59,7 +59,7 @@ pub(super) fn closeness_cells(closeness: &Closeness) -> [(Tone, String); 2] {
 /// What is said under a table that shows a weak model.
 pub(super) fn weak_remark() -> String {
     format!(
-        "weak: fewer than {} features in every view; distances to such a model are unreliable",
+        "weak: fewer than {} independent features, all views together; distances to such a model prove less",
         number::count(WEAK_FEATURES.into())
     )
 }

@@ -46,8 +46,6 @@ fn sketch_all(task: &Task<'_>, scratch: &mut Scratch, hashing: &Hashing<'_>) -> 
                 *scratch = Scratch::default();
                 Error::Internal { path: PathBuf::from(&model.name), tensor: info.name.clone() }
             });
-        // Otherwise every thread would come to hold as much as the largest tensor it ever saw.
-        scratch.shrink();
         (hashing.progress)(info.len_bytes);
         let mut progress = lock(model);
         let Some(hasher) = progress.as_mut() else { return Ok(None) };

@@ -1,0 +1,179 @@
+//! Owns where on the unit interval a channel lies, and the cosines over that interval. Channels are told apart by what
+//! they are and not by their index, so that views built on these coordinates do not see a permutation.
+
+use crate::sums::dot;
+
+/// Steepness of the logistic function that stands for the normal distribution.
+const STEEPNESS: f64 = 1.6;
+/// How far above the energy-weighted mean the middle of the interval lies, in standard deviations, with the sign turned.
+const SHIFT: f64 = 0.5;
+/// Energies under this share of the mean count as this share: empty channels stay finite.
+const FLOOR: f64 = 1.0 / 1_048_576.0;
+
+/// The middle of each of `len` equal parts of the interval: channels by their index.
+pub(crate) fn by_index(len: usize) -> Vec<f64> {
+    (0..len).map(|i| (i as f64 + 0.5) / len as f64).collect()
+}
+
+/// Channels by the logarithm of their energy: its mean and standard deviation weighted by the energies, so that weak
+/// channels, the first to be pruned, move nothing; then squeezed into the interval by a logistic function.
+#[inline(always)]
+pub(crate) fn by_energy(energies: &[f32]) -> Vec<f64> {
+    let energies: Vec<f64> = energies.iter().map(|&energy| f64::from(energy)).collect();
+    let total: f64 = energies.iter().fold(0.0, |sum, energy| sum + energy);
+    let least = total / energies.len() as f64 * FLOOR;
+    let logs: Vec<f64> =
+        energies.iter().map(|&energy| libm::log(if energy > least { energy } else { least })).collect();
+    let weighted = |value: &dyn Fn(f64) -> f64| {
+        energies.iter().zip(&logs).fold(0.0, |sum, (energy, &log)| sum + energy * value(log)) / total
+    };
+    let mean = weighted(&|log| log);
+    let deviation = weighted(&|log| (log - mean) * (log - mean)).sqrt();
+    let deviation = if deviation > 1e-9 { deviation } else { 1e-9 };
+    let logistic = |x: f64| 1.0 / (1.0 + libm::exp(-STEEPNESS * x));
+    logs.iter().map(|log| logistic((log - mean) / deviation + SHIFT)).collect()
+}
+
+/// Channels by the rank of a value, equal values sharing their mean rank.
+pub(crate) fn by_rank(values: &[f32]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]).then(a.cmp(&b)));
+    let mut coordinates = vec![0.0; values.len()];
+    let mut first = 0;
+    for equals in order.chunk_by(|&a, &b| values[a].total_cmp(&values[b]).is_eq()) {
+        // The mean of ranks first..first + len, each counted from its middle.
+        let mean = (first as f64 + equals.len() as f64 / 2.0) / values.len() as f64;
+        equals.iter().for_each(|&channel| coordinates[channel] = mean);
+        first += equals.len();
+    }
+    coordinates
+}
+
+/// `cos(pi q x)` for q = 1..=count at each coordinate, less the mean over the channels: one row for each q.
+///
+/// By Chebyshev's recurrence from the first cosine.
+#[inline(always)]
+pub(crate) fn cosines(coordinates: &[f64], count: usize) -> Vec<Vec<f32>> {
+    let first: Vec<f64> = coordinates.iter().map(|x| libm::cos(std::f64::consts::PI * x)).collect();
+    let (mut before, mut now) = (vec![1.0; first.len()], first.clone());
+    let mut rows = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mean = now.iter().fold(0.0, |sum, value| sum + value) / now.len() as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is meant")]
+        rows.push(now.iter().map(|value| (value - mean) as f32).collect());
+        let next =
+            first.iter().zip(&now).zip(&before).map(|((c, now), before)| 2.0 * c * now - before).collect();
+        before = std::mem::replace(&mut now, next);
+    }
+    rows
+}
+
+/// For each row function and plane column, the sum over rows of function times value: `functions x columns`, row-major.
+#[inline(always)]
+pub(crate) fn over_rows(plane: &[f32], columns: usize, functions: &[Vec<f32>]) -> Vec<f32> {
+    let mut sums = vec![0.0; functions.len() * columns];
+    // Eight functions by 32 columns at a time: the sums stay in registers. The order of additions, rows ascending, is the
+    // same for any such split.
+    for (block, functions) in functions.chunks(FUNCTIONS).enumerate() {
+        let by_row: Vec<[f32; FUNCTIONS]> = (0..plane.len() / columns)
+            .map(|row| std::array::from_fn(|f| functions.get(f).map_or(0.0, |function| function[row])))
+            .collect();
+        let targets = &mut sums[block * FUNCTIONS * columns..][..functions.len() * columns];
+        let mut start = 0;
+        while start + WIDTH <= columns {
+            let mut tile = [[0.0f32; WIDTH]; FUNCTIONS];
+            for (line, weights) in plane.chunks_exact(columns).zip(&by_row) {
+                let Some(values) = line[start..].first_chunk::<WIDTH>() else { continue };
+                for (sums, weight) in tile.iter_mut().zip(weights) {
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum += weight * value;
+                    }
+                }
+            }
+            for (target, sums) in targets.chunks_exact_mut(columns).zip(&tile) {
+                target[start..start + WIDTH].copy_from_slice(sums);
+            }
+            start += WIDTH;
+        }
+        for column in start..columns {
+            let mut tile = [0.0f32; FUNCTIONS];
+            for (line, weights) in plane.chunks_exact(columns).zip(&by_row) {
+                let value = line[column];
+                tile.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * value);
+            }
+            for (target, sum) in targets.chunks_exact_mut(columns).zip(tile) {
+                target[column] = sum;
+            }
+        }
+    }
+    sums
+}
+
+const FUNCTIONS: usize = 8;
+const WIDTH: usize = 32;
+
+/// From [`over_rows`], the sums over columns too: row functions x column functions, divided by half the square root of the
+/// entries, so that values of root mean square 1 without order give sums of root mean square 1.
+#[inline(always)]
+pub(crate) fn over_columns(
+    row_sums: &[f32],
+    rows: usize,
+    columns: usize,
+    functions: &[Vec<f32>],
+) -> Vec<f64> {
+    let scale = (rows as f64 * columns as f64 / 4.0).sqrt();
+    row_sums
+        .chunks_exact(columns)
+        .flat_map(|sums| functions.iter().map(move |function| f64::from(dot(sums, function)) / scale))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_shared_by_equals_and_fill_the_interval() {
+        assert_eq!(by_rank(&[5.0, 1.0, 3.0, 3.0]), [0.875, 0.125, 0.5, 0.5]);
+        assert_eq!(by_rank(&[2.0; 4]), [0.5; 4]);
+        assert_eq!(by_index(4), [0.125, 0.375, 0.625, 0.875]);
+    }
+
+    #[test]
+    fn cosines_are_centred_cosines() {
+        let x = [0.1, 0.4, 0.45, 0.9];
+        for (q, row) in (1u8..).zip(cosines(&x, 9)) {
+            let plain = x.map(|x| (std::f64::consts::PI * f64::from(q) * x).cos());
+            let mean = plain.iter().sum::<f64>() / 4.0;
+            for (got, expected) in row.iter().zip(plain) {
+                assert!((f64::from(*got) - (expected - mean)).abs() < 1e-6, "q {q}");
+            }
+        }
+    }
+
+    #[test]
+    fn weak_channels_move_nothing() {
+        let strong: Vec<f32> = (0..20u8).map(|i| 1.0 + f32::from(i % 7)).collect();
+        let with_weak = [strong.clone(), vec![1e-4; 5]].concat();
+        for (a, b) in by_energy(&strong).iter().zip(by_energy(&with_weak)) {
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn tiles_and_the_rest_give_the_plain_sums_in_the_same_order() {
+        let (rows, columns) = (37, 71);
+        let value = |i: usize| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0;
+        let plane: Vec<f32> = (0..rows * columns).map(value).collect();
+        let functions: Vec<Vec<f32>> =
+            (0..11).map(|f| (0..rows).map(|r| value(f * 97 + r)).collect()).collect();
+        let got = over_rows(&plane, columns, &functions);
+        for (f, function) in functions.iter().enumerate() {
+            for column in 0..columns {
+                let expected =
+                    (0..rows).fold(0.0, |sum, row| sum + function[row] * plane[row * columns + column]);
+                assert_eq!(got[f * columns + column].to_bits(), expected.to_bits());
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The views that do not see a permutation of channels, of dense matrices. `order` tells channels apart by their energies,
+//! and forgives noise and removed channels; `orbit` by ranks that rescaling leaves alone too.
+//!
+//! What must hold: every coordinate is blind to the signs of rows and columns while every field is not, so that sums are
+//! as often positive as negative whatever trained networks have in common.
+
+use crate::coordinates::{by_energy, by_rank, cosines, over_columns, over_rows};
+use crate::cut::Cut;
+use crate::equilibrate::Scales;
+use crate::features::{Features, Statistic, octaves, transposed};
+use crate::planes::{Moments, Planes};
+use crate::sums::dot;
+
+/// Waves along each axis of view `order`, and of view `orbit`.
+const ORDER_WAVES: usize = 8;
+const ORBIT_WAVES: usize = 4;
+/// Magnitudes of equilibrated weights are clipped here before they are raised to the third power.
+const CUBE_CLIP: f32 = 3.0;
+/// The root mean square of x^3 - 3 x over normal numbers: the third Hermite polynomial.
+const CUBE_SCALE: f32 = 2.449_489_8;
+
+/// The equilibrated planes, normalised, and the field of their cubes.
+pub(crate) struct Equilibrated {
+    planes: Planes,
+    cubes: Vec<f32>,
+}
+
+impl Equilibrated {
+    /// Scales `planes` by the square roots of `scales`.
+    #[inline(always)]
+    pub(crate) fn new(planes: &Planes, scales: &Scales) -> Self {
+        let (rows, columns): (Vec<f32>, Vec<f32>) = (
+            scales.rows.iter().map(|scale| scale.sqrt()).collect(),
+            scales.columns.iter().map(|scale| scale.sqrt()).collect(),
+        );
+        let mut values = Vec::with_capacity(planes.values.len());
+        for plane in planes.iter() {
+            for (line, row) in plane.chunks_exact(planes.columns).zip(&rows) {
+                values.extend(line.iter().zip(&columns).map(|(value, column)| value * row * column));
+            }
+        }
+        let mut planes = Planes { values, ..*planes };
+        planes.normalise();
+        let mut cubes = vec![0.0f32; planes.entries()];
+        for plane in planes.iter() {
+            for (cube, value) in cubes.iter_mut().zip(plane) {
+                let value = value.clamp(-CUBE_CLIP, CUBE_CLIP);
+                *cube += (value * value * value - 3.0 * value) / CUBE_SCALE;
+            }
+        }
+        let scale = 1.0 / (planes.positions as f32).sqrt();
+        cubes.iter_mut().for_each(|cube| *cube *= scale);
+        Self { planes, cubes }
+    }
+}
+
+/// The features of view `order`; `planes` are normalised.
+#[inline(always)]
+pub(crate) fn order(
+    cut: &Cut,
+    planes: &Planes,
+    moments: &Moments,
+    equilibrated: &Equilibrated,
+) -> Vec<Features> {
+    let down = cosines(&by_energy(&moments.row_sums), ORDER_WAVES);
+    let across = cosines(&by_energy(&moments.column_sums), ORDER_WAVES);
+    let mut fields = planes.gathered(&cut.orbits);
+    fields.push(equilibrated.cubes.clone());
+    let square = cut.row_len == cut.column_len;
+    let (mut values, mut other_way) = (Vec::new(), Vec::new());
+    for field in &fields {
+        let waves = over_columns(&over_rows(field, cut.columns, &down), cut.rows, cut.columns, &across);
+        if square {
+            other_way.extend(transposed(&waves, ORDER_WAVES));
+        }
+        values.extend(waves);
+    }
+    octaves(cut.row_len, cut.column_len)
+        .into_iter()
+        .map(|(octave, share)| {
+            let sizes = [fields.len() as u64, octave, 0];
+            let features = Features::new(Statistic::Energies, sizes, &values, share);
+            if square { features.with_transposed(&other_way, share) } else { features }
+        })
+        .collect()
+}
+
+/// The features of view `orbit`.
+#[inline(always)]
+pub(crate) fn orbit(cut: &Cut, moments: &Moments, scales: &Scales, equilibrated: &Equilibrated) -> Features {
+    let (rows, columns) = (cut.rows, cut.columns);
+    let positions = (0..cut.positions).collect();
+    let whole = &equilibrated.planes.gathered(&[positions])[0];
+    let column_totals = times_rows(whole, columns, &vec![1.0; rows]);
+    let row_totals = times_columns(whole, columns, &vec![1.0; columns]);
+    // Where each channel lies: how strongly it is tied to the totals of the other side, directly and once removed, and how
+    // heavy its tails are.
+    let magnitudes = |values: Vec<f32>| by_rank(&values.iter().map(|value| value.abs()).collect::<Vec<_>>());
+    let row_far = magnitudes(times_columns(whole, columns, &column_totals));
+    let column_far = magnitudes(times_rows(whole, columns, &row_totals));
+    let (row_near, column_near) = (magnitudes(row_totals), magnitudes(column_totals));
+    let (row_tails, column_tails) = tails(moments, scales);
+    let wave = |coordinates: &[f64]| cosines(coordinates, ORBIT_WAVES);
+    let down = [wave(&row_far), wave(&row_near), wave(&by_rank(&row_tails))];
+    let across = [wave(&column_near), wave(&column_far), wave(&by_rank(&column_tails))];
+    let all_down = down.concat();
+    let mut fields = equilibrated.planes.gathered(&cut.orbits);
+    fields.push(equilibrated.cubes.clone());
+    let square = cut.row_len == cut.column_len;
+    let (mut values, mut other_way) = (Vec::new(), Vec::new());
+    for field in &fields {
+        let sums = over_rows(field, columns, &all_down);
+        let pair = |(row, column): (usize, usize)| {
+            let of_row = &sums[row * ORBIT_WAVES * columns..(row + 1) * ORBIT_WAVES * columns];
+            over_columns(of_row, rows, columns, &across[column])
+        };
+        let waves = PAIRS.map(pair);
+        if square {
+            TRANSPOSED.iter().for_each(|&pair| other_way.extend(transposed(&waves[pair], ORBIT_WAVES)));
+        }
+        values.extend(waves.concat());
+    }
+    let sizes = [cut.row_len as u64, cut.column_len as u64, fields.len() as u64];
+    let features = Features::new(Statistic::Ranks, sizes, &values, 1.0);
+    if square { features.with_transposed(&other_way, 1.0) } else { features }
+}
+
+/// Which row coordinate goes with which column coordinate: (far, near), (near, far), (tails, near), (near, tails), (tails, tails).
+const PAIRS: [(usize, usize); 5] = [(0, 0), (1, 1), (2, 0), (1, 2), (2, 2)];
+/// Where each pair is found in the transposed matrix.
+const TRANSPOSED: [usize; 5] = [1, 0, 3, 2, 4];
+
+/// The sums over rows of the matrix times a weight for each row.
+#[inline(always)]
+fn times_rows(matrix: &[f32], columns: usize, weights: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0f32; columns];
+    for (line, weight) in matrix.chunks_exact(columns).zip(weights) {
+        sums.iter_mut().zip(line).for_each(|(sum, value)| *sum += weight * value);
+    }
+    sums
+}
+
+/// The sums over columns of the matrix times a weight for each column.
+#[inline(always)]
+fn times_columns(matrix: &[f32], columns: usize, weights: &[f32]) -> Vec<f32> {
+    matrix.chunks_exact(columns).map(|line| dot(line, weights)).collect()
+}
+
+/// The fourth moments of equilibrated rows and columns.
+#[inline(always)]
+fn tails(moments: &Moments, scales: &Scales) -> (Vec<f32>, Vec<f32>) {
+    let columns = scales.columns.len();
+    let squared = |scales: &[f32]| scales.iter().map(|scale| scale * scale).collect::<Vec<_>>();
+    let (of_rows, of_columns) = (squared(&scales.rows), squared(&scales.columns));
+    let mut rows = times_columns(&moments.fourths, columns, &of_columns);
+    rows.iter_mut().zip(&of_rows).for_each(|(sum, scale)| *sum *= scale);
+    let mut columns = times_rows(&moments.fourths, columns, &of_rows);
+    columns.iter_mut().zip(&of_columns).for_each(|(sum, scale)| *sum *= scale);
+    (rows, columns)
+}
