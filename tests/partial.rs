@@ -47,7 +47,8 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 fn bf16(tensors: &mut [Tensor]) {
     for tensor in tensors {
-        tensor.bytes = tensor.bytes.as_chunks::<4>().0.iter().flat_map(|bytes| [bytes[2], bytes[3]]).collect();
+        tensor.bytes =
+            tensor.bytes.as_chunks::<4>().0.iter().flat_map(|bytes| [bytes[2], bytes[3]]).collect();
         tensor.dtype = "BF16";
     }
 }
@@ -86,7 +87,8 @@ fn the_tampered_tensor_is_named_alone_and_comes_first_in_compare() {
     let (whole, models, found) = ask(&sandbox, &suspect);
     assert_eq!(verdict(&whole), "c.safetensors, tampered: layers.3.weight only");
     assert_eq!(models[0]["finding"], "tampered");
-    let lost: Vec<&Value> = found.iter().filter(|tensor| tensor["models"] == 0).map(|tensor| &tensor["name"]).collect();
+    let lost: Vec<&Value> =
+        found.iter().filter(|tensor| tensor["models"] == 0).map(|tensor| &tensor["name"]).collect();
     assert_eq!(lost, ["layers.3.weight"]);
 
     let done = sandbox.run("compare --json suspect.safetensors c.safetensors");
@@ -200,7 +202,10 @@ fn a_limit_cuts_the_list_of_models_and_says_so() {
     sandbox.run("ingest .").exits(0);
     let done = sandbox.run("query --json --tensors -k 2 0.safetensors");
     assert_eq!(done.exits(0).of_type("part").len(), 2);
-    assert_eq!((&done.of_type("parts")[0]["models"], &done.of_type("summary")[0]["models"]), (&5.into(), &5.into()));
+    assert_eq!(
+        (&done.of_type("parts")[0]["models"], &done.of_type("summary")[0]["models"]),
+        (&5.into(), &5.into())
+    );
     sandbox.run("query --tensors -k 2 0.safetensors").prints("and 3 more models");
 }
 

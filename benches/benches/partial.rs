@@ -27,6 +27,8 @@ use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// What the names of disguises end with that take away the tensors' names, too.
+const RENAMED: &str = ", renamed";
 /// Tensors of fewer weights are too small to be asked for.
 const LARGE: usize = 4_096;
 
@@ -41,12 +43,8 @@ fn main() -> Result<()> {
             println!("{}", table.to_json_lines(name));
         }
     };
-    if std::env::var_os("PHASH_BENCH_FAST").is_none() {
-        print("standing", &bench.standings());
-    }
-    if std::env::var_os("PHASH_BENCH_FAST").is_none() {
-        print("parts", &bench.replacements()?);
-    }
+    print("standing", &bench.standings());
+    print("parts", &bench.replacements()?);
     print("merges", &bench.merges()?);
     print("strangers", &bench.strangers(&options)?);
     Ok(())
@@ -190,30 +188,6 @@ impl Bench {
                 let large: Vec<bool> = attacked.iter().map(is_large).collect();
                 let comparison = compare(&model.file, &hashed("attacked", attacked));
                 let pairs = comparison.tensors.iter().filter(|pair| pair.a.is_some_and(|a| large[a]));
-                if std::env::var_os("PHASH_BENCH_SHOW").is_some() {
-                    for pair in pairs
-                        .clone()
-                        .filter(|pair| matches!(pair.standing, Standing::Replaced | Standing::Removed))
-                    {
-                        let a = pair.a.unwrap();
-                        let t = &model.loaded.tensors[a];
-                        let (_, sd) = t.moments();
-                        let fourth = t.values.iter().map(|v| (f64::from(*v) / sd).powi(4)).sum::<f64>()
-                            / t.values.len() as f64;
-                        let max = t.values.iter().fold(0f32, |m, v| m.max(v.abs()));
-                        eprintln!(
-                            "ATT {} | {} {} {:?} {:?} {:?} kurt {fourth:.1} max/sd {:.1} feat {:?}",
-                            attack.name,
-                            model.name.rsplit("__").next().unwrap(),
-                            t.name,
-                            t.shape,
-                            pair.views.0,
-                            pair.standing,
-                            f64::from(max) / sd,
-                            model.file.hash.tensors[a].views.0.iter().map(|v| v.features).collect::<Vec<_>>()
-                        );
-                    }
-                }
                 pairs.map(|pair| (pair.standing, pair.views)).collect()
             });
             let found: Vec<(Standing, PerView<Option<u32>>)> = found.into_iter().flatten().collect();
@@ -259,10 +233,11 @@ impl Bench {
         let all = attacks::all();
         let disguise = |name: &str| all.iter().find(|attack| attack.name.starts_with(name));
         for what in What::ALL {
-            for rest in ["none", "bf16", "int8 per tensor", "noise 5 %", "tensors renamed"] {
-                let Some(attack) = disguise(rest) else { continue };
-                let cases =
-                    self.each(|model| self.case(what, attack, model).map_err(|error| error.to_string()));
+            for rest in ["none", "bf16", "bf16, renamed", "int8 per tensor", "noise 5 %"] {
+                let Some(attack) = disguise(rest.trim_end_matches(RENAMED)) else { continue };
+                let renamed = rest.ends_with(RENAMED);
+                let cases = self
+                    .each(|model| self.case(what, attack, renamed, model).map_err(|error| error.to_string()));
                 let cases: Vec<Case> = cases
                     .into_iter()
                     .collect::<std::result::Result<Vec<_>, _>>()?
@@ -275,13 +250,16 @@ impl Bench {
         Ok(table)
     }
 
-    fn case(&self, what: What, attack: &Attack, model: &Model) -> Result<Option<Case>> {
+    fn case(&self, what: What, attack: &Attack, renamed: bool, model: &Model) -> Result<Option<Case>> {
         let mut random = SplitMix::new(seed(&format!("{what:?}\n{}\n{}", attack.name, model.name)));
         let Some(mut tensors) = self.apply(attack, model, &model.loaded) else { return Ok(None) };
         let places: Vec<usize> = (0..tensors.len()).filter(|&place| is_large(&tensors[place])).collect();
         let touched = what.choose(&places, &mut random);
         for &place in &touched {
             what.touch(&mut tensors[place], &self.normal, &mut random);
+        }
+        if renamed {
+            tensors.iter_mut().enumerate().for_each(|(number, tensor)| tensor.name = number.to_string());
         }
         let is_touched = |place: usize| touched.contains(&place);
         let file = hashed("attacked", tensors);
@@ -340,15 +318,14 @@ impl Bench {
                 // The same model in another format is as good.
                 let is_like = |a: usize, b: usize| {
                     let [a, b] = [a, b].map(|place| &parts.models[place]);
-                    (a.tally.kept, a.tally.changed) == (b.tally.kept, b.tally.changed) && a.weights_share == b.weights_share
+                    (a.tally.kept, a.tally.changed) == (b.tally.kept, b.tally.changed)
+                        && a.weights_share == b.weights_share
                 };
                 let is_parent = |model: usize| {
-                    parents.zip(place(model)).is_some_and(|(all, place)| all.iter().any(|&parent| is_like(parent, place)))
+                    parents
+                        .zip(place(model))
+                        .is_some_and(|(all, place)| all.iter().any(|&parent| is_like(parent, place)))
                 };
-                if std::env::var_os("PHASH_BENCH_SHOW").is_some() && !(is_parent(a) && is_parent(b)) {
-                    let show = |place: usize| { let h = &parts.models[place]; format!("{} {:?} share {:.2} E {:e} bits {:?}", h.label.rsplit("__").next().unwrap(), h.tally, h.weights_share, h.e_value, h.places.iter().flatten().map(|p| p.views.0).take(6).collect::<Vec<_>>()) };
-                    eprintln!("MERGE {name} {} + {}: {:?}\n   {:?}\n   {:?}", self.models[a].name, self.models[b].name, parts.story, place(a).map(show), place(b).map(show));
-                }
                 called += usize::from(is_parent(a) && is_parent(b));
                 both += usize::from(place(a).is_some() && place(b).is_some());
                 one += usize::from(place(a).is_some() != place(b).is_some());
@@ -385,19 +362,12 @@ impl Bench {
             }
         }
         let independent = independent(options, &hashes, &self.library)?;
-        // Families that a label joins are no strangers.
-        let mut joined: HashSet<(&str, &str)> = HashSet::new();
-        for line in options
-            .pairs
-            .iter()
-            .map(std::fs::read_to_string)
-            .collect::<std::result::Result<Vec<_>, _>>()?
-            .join("")
-            .lines()
-        {
-            let line: Value = serde_json::from_str(line)?;
-            let family =
-                |field: &str| line[field].as_str().and_then(|name| labels.family(name)).unwrap_or_default();
+        // Families that a label joins, whatever it says, are no strangers.
+        let mut joined: HashSet<(String, String)> = HashSet::new();
+        for line in labelled(options)? {
+            let family = |field: &str| {
+                line[field].as_str().and_then(|name| labels.family(name)).unwrap_or_default().to_owned()
+            };
             joined.extend([(family("a"), family("b")), (family("b"), family("a"))]);
         }
         let mut table = Table::new(&[
@@ -418,17 +388,13 @@ impl Bench {
                 let stranger = |id: u32| match is_stranger {
                     None => {
                         let family = |id: u32| families.get(&id).copied().unwrap_or_default();
-                        family(model.id) != family(id) && !joined.contains(&(family(model.id), family(id)))
+                        family(model.id) != family(id)
+                            && !joined.contains(&(family(model.id).to_owned(), family(id).to_owned()))
                     }
                     Some(pairs) => pairs.contains(&(model.id.min(id), model.id.max(id))),
                 };
                 compared += (0..self.library.model_count()).filter(|&id| stranger(id)).count();
-                e_values.extend(hits.iter().filter(|hit| stranger(hit.id)).map(|hit| {
-                    if hit.e_value <= 1e-3 && std::env::var_os("PHASH_BENCH_SHOW").is_some() {
-                        eprintln!("{kind}: {} ~ {} {:e} {:?}", model.name, hit.label, hit.e_value, hit.tally);
-                    }
-                    hit.e_value
-                }));
+                e_values.extend(hits.iter().filter(|hit| stranger(hit.id)).map(|hit| hit.e_value));
             }
             let at_most = |max: f64| e_values.iter().filter(|e| **e <= max).count().to_string();
             let least = e_values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -447,6 +413,13 @@ impl Bench {
     }
 }
 
+/// The lines of the file of pairs, if there is one.
+fn labelled(options: &Options) -> Result<Vec<Value>> {
+    let Some(path) = &options.pairs else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(text.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?)
+}
+
 /// The pairs of ids that a file of pairs calls independent.
 fn independent(
     options: &Options,
@@ -454,9 +427,7 @@ fn independent(
     library: &Library,
 ) -> Result<HashSet<(u32, u32)>> {
     let mut pairs = HashSet::new();
-    let Some(path) = &options.pairs else { return Ok(pairs) };
-    for line in std::fs::read_to_string(path)?.lines() {
-        let line: Value = serde_json::from_str(line)?;
+    for line in labelled(options)? {
         let id = |field: &str| -> Result<Option<u32>> {
             let Some(hash) = line[field].as_str().and_then(|name| hashes.get(name)) else { return Ok(None) };
             Ok(library.reader().model_by_content_digest(&hash.content_digest.0)?)

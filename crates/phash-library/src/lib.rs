@@ -37,7 +37,8 @@ pub use query::{Hit, Mode, Query};
 pub use schema::schema;
 pub use segments::index;
 pub use tensors::{
-    Finding, KEPT_BITS, Matched, PartHit, Parts, PartsLimits, Place, Standing, Story, Tally, TensorPair, TensorPlaces,
+    Finding, KEPT_BITS, Matched, PartHit, Parts, PartsLimits, Place, Standing, Story, Tally, TensorPair,
+    TensorPlaces,
 };
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use walk::{Candidate, walk};

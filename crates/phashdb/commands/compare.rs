@@ -1,6 +1,9 @@
 //! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
 
-use phash_library::{Comparison, Finding, HashedFile, Hashing, Matched, Standing, Tally, TensorPair, Verdict, compare, hash_files};
+use phash_library::{
+    Comparison, Finding, HashedFile, Hashing, Matched, Standing, Tally, TensorPair, Verdict, View, compare,
+    hash_files,
+};
 
 use super::describe::{per_view, standing_tone, tone, weak_remark};
 use crate::args::CompareArgs;
@@ -28,21 +31,11 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
     let [a, b] = files.as_slice() else { return Ok(ExitStatus::Error) };
     let comparison = compare(a, b);
     let mut output = high.output();
-    output.columns(&[
-        "type",
-        "a",
-        "b",
-        "distance_bits",
-        "e_value",
-        "verdict",
-        "shape",
-        "views.energy",
-        "views.blocks",
-        "matched_by",
-        "standing",
-        "finding",
-        "tensors",
-    ]);
+    let views = View::ALL.map(|view| format!("views.{view}"));
+    let mut columns = vec!["type", "a", "b", "distance_bits", "e_value", "verdict", "shape"];
+    columns.extend(views.iter().map(String::as_str));
+    columns.extend(["matched_by", "standing", "finding", "tensors"]);
+    output.columns(&columns);
     output.record(|| record(a, b, &comparison))?;
     for pair in &comparison.tensors {
         output.record(|| tensor_record(a, b, pair))?;
@@ -196,18 +189,10 @@ fn says_something(a: &HashedFile, b: &HashedFile, pair: &TensorPair) -> bool {
 }
 
 fn draw_tensors(style: &Style, a: &HashedFile, b: &HashedFile, pairs: &[&TensorPair]) -> String {
-    let mut grid = Grid::new(
-        style,
-        &[
-            Column::left("tensor"),
-            DISTANCE,
-            Column::right("energy").spare(),
-            Column::right("blocks").spare(),
-            Column::left("shape"),
-            Column::left("tensor in a"),
-            Column::left("tensor in b"),
-        ],
-    );
+    let mut columns = vec![Column::left("tensor"), DISTANCE];
+    columns.extend(View::ALL.map(|view| Column::right(view.name()).spare()));
+    columns.extend([Column::left("shape"), Column::left("tensor in a"), Column::left("tensor in b")]);
+    let mut grid = Grid::new(style, &columns);
     for pair in pairs {
         let (name_a, name_b, shape) = parts(a, b, pair);
         let distance = match (pair.how, pair.distance_bits) {

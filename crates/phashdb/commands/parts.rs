@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use phash_library::{Hashing, Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces, hash_files};
+use phash_library::{
+    Hashing, Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces, hash_files,
+};
 
 use super::describe::{per_view, standing_tone, tone};
 use crate::args::QueryArgs;
@@ -45,8 +47,10 @@ const COLUMNS: [&str; 21] = [
 
 pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let limits =
-        PartsLimits { models: args.top_k.unwrap_or(MODELS), max_e_value: args.e_value.unwrap_or(MATCH_E_VALUE) };
+    let limits = PartsLimits {
+        models: args.top_k.unwrap_or(MODELS),
+        max_e_value: args.e_value.unwrap_or(MATCH_E_VALUE),
+    };
     let library = Library::open(&high.db)?;
     let mut run = Run { library, limits, output: high.output(), models: 0, failed: false };
     run.output.columns(&COLUMNS);
@@ -153,7 +157,11 @@ fn verdict(parts: &Parts) -> String {
             format!("merge of {} ({in_first} of {of} tensors) and {} ({in_second})", label(0), label(*second))
         }
         Story::Between { parents: [first, second], tensors, of } => {
-            format!("merge of {} and {} ({tensors} of {of} tensors lie between them)", label(*first), label(*second))
+            format!(
+                "merge of {} and {} ({tensors} of {of} tensors lie between them)",
+                label(*first),
+                label(*second)
+            )
         }
     }
 }
@@ -266,7 +274,9 @@ fn draw_tensors(style: &Style, parts: &Parts) -> String {
     let mut grid = Grid::new(style, &columns);
     let mut tensors: Vec<&TensorPlaces> = parts.tensors.iter().filter(|tensor| tensor.has_code).collect();
     // Stable: of equals the order of the file.
-    tensors.sort_by_key(|tensor| tensor.nearest.as_ref().map(|(_, place)| std::cmp::Reverse(place.distance_bits)));
+    tensors.sort_by_key(|tensor| {
+        tensor.nearest.as_ref().map(|(_, place)| std::cmp::Reverse(place.distance_bits))
+    });
     for tensor in tensors {
         let shape = (Tone::Dim, number::shape(&tensor.shape));
         let name = (Tone::Plain, tensor.name.clone());
@@ -287,7 +297,15 @@ fn draw_tensors(style: &Style, parts: &Parts) -> String {
             }
             None => {
                 let tone = Tone::Care;
-                grid.row(&[(tone, "not found".to_owned()), blank(), (Tone::Dim, "0".to_owned()), blank(), shape, name, blank()]);
+                grid.row(&[
+                    (tone, "not found".to_owned()),
+                    blank(),
+                    (Tone::Dim, "0".to_owned()),
+                    blank(),
+                    shape,
+                    name,
+                    blank(),
+                ]);
             }
         }
     }

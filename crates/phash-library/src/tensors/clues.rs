@@ -58,9 +58,11 @@ impl<'r> StoredCodes<'r> {
 
     /// A tensor's codes.
     pub(super) fn of(&self, id: u32) -> PerView<Option<ModelCode>> {
-        PerView::from_fn(|view| {
-            if self.voids[view].contains(id) { None } else { self.codes[view].get(id).copied() }
-        })
+        PerView::from_fn(
+            |view| {
+                if self.voids[view].contains(id) { None } else { self.codes[view].get(id).copied() }
+            },
+        )
     }
 }
 
@@ -74,7 +76,12 @@ pub(super) fn clue_p_value(stored_tensors: u32) -> f64 {
 /// The models but `except` with clues to the items.
 ///
 /// Time: stored tensors times items, at the speed of the cache; then two looks into the catalog a model with clues.
-pub(super) fn clues(reader: &Reader, codes: &StoredCodes<'_>, items: &[Item], except: Option<u32>) -> Result<Clues> {
+pub(super) fn clues(
+    reader: &Reader,
+    codes: &StoredCodes<'_>,
+    items: &[Item],
+    except: Option<u32>,
+) -> Result<Clues> {
     let wanted = PerView::from_fn(|view| wanted(items, view, clue_p_value(codes.len())));
     let mut clues = Gathering { reader, except, clues: Clues::default(), model: None };
     let mut first = 0;

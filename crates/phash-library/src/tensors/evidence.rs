@@ -88,7 +88,10 @@ mod tests {
                     let tail = binomial.cdf(u64::from(distance) * bits / u64::from(CODE_BITS));
                     let bound = tensor_p_value(view, features, distance);
                     // One effective bit less than the bound has: a factor of at most 2.
-                    assert!(2.0 * bound >= tail, "{view}, {features} features, {distance} bits: {bound} < {tail}");
+                    assert!(
+                        2.0 * bound >= tail,
+                        "{view}, {features} features, {distance} bits: {bound} < {tail}"
+                    );
                     assert!(bound > 0.0 && bound <= 1.0);
                 }
             }

@@ -72,7 +72,8 @@ impl Finding {
             return Finding::Unrelated;
         }
         let is_head = heads(a);
-        let lost_heads = pairs.iter().filter(|pair| is_lost(pair) && pair.a.is_some_and(|number| is_head[number]));
+        let lost_heads =
+            pairs.iter().filter(|pair| is_lost(pair) && pair.a.is_some_and(|number| is_head[number]));
         // A head may be too small for a code: that it is gone shows all the same.
         let lost_heads = lost_heads.count();
         if lost + lost_heads + changed == 0 {
@@ -81,7 +82,8 @@ impl Finding {
                 added => Finding::AllKept { kept: tally.kept, added },
             };
         }
-        let others_lost = coded.iter().any(|pair| is_lost(pair) && pair.a.is_some_and(|number| !is_head[number]));
+        let others_lost =
+            coded.iter().any(|pair| is_lost(pair) && pair.a.is_some_and(|number| !is_head[number]));
         if lost_heads > 0 && !others_lost {
             return Finding::NewHead { found, changed, of };
         }
@@ -126,11 +128,7 @@ impl Finding {
             }
             Finding::Part { found, changed, of } => {
                 let replaced = of - found;
-                format!(
-                    "part of {name} ({found} of {}{}), {replaced} replaced",
-                    tensors(*of),
-                    also(*changed)
-                )
+                format!("part of {name} ({found} of {}{}), {replaced} replaced", tensors(*of), also(*changed))
             }
             Finding::Unrelated => format!("nothing of {name}"),
             Finding::TooSmall => "tensors too small to say".to_owned(),
@@ -162,10 +160,8 @@ fn tensors(count: usize) -> String {
 
 /// The names of what was not kept: what was replaced or removed first, then the most changed.
 fn tampered_names(coded: &[&TensorPair], a: &[Item]) -> Vec<String> {
-    let mut touched: Vec<&&TensorPair> = coded
-        .iter()
-        .filter(|pair| is_lost(pair) || pair.standing == Standing::Changed)
-        .collect();
+    let mut touched: Vec<&&TensorPair> =
+        coded.iter().filter(|pair| is_lost(pair) || pair.standing == Standing::Changed).collect();
     touched.sort_by_key(|pair| severity(pair));
     touched.iter().filter_map(|pair| Some(a[pair.a?].name.clone())).collect()
 }

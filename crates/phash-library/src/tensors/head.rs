@@ -5,7 +5,19 @@ use super::item::Item;
 
 /// Parts of names that heads have.
 const WORDS: [&str; 14] = [
-    "head", "heads", "classifier", "classif", "fc", "lm", "logits", "logit", "prediction", "predictions", "score", "cls", "softmax",
+    "head",
+    "heads",
+    "classifier",
+    "classif",
+    "fc",
+    "lm",
+    "logits",
+    "logit",
+    "prediction",
+    "predictions",
+    "score",
+    "cls",
+    "softmax",
     "output",
 ];
 /// Parts of names that show that the head of an attention is meant, or a head's word means something else.
@@ -27,7 +39,8 @@ pub(super) fn heads(items: &[Item]) -> Vec<bool> {
 fn is_named_head(name: &str) -> bool {
     let name = name.to_lowercase();
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    let word = |list: &[&str], word: &str| list.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let word =
+        |list: &[&str], word: &str| list.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()));
     let is_head = words.clone().any(|part| word(&WORDS, part));
     is_head && !words.any(|part| word(&OTHER, part))
 }
@@ -38,10 +51,14 @@ mod tests {
 
     #[test]
     fn heads_are_told_by_name_and_heads_of_attention_are_not() {
-        for name in ["fc.weight", "model.lm_head.weight", "classifier.1.weight", "Logits/kernel", "head/dense_1"] {
+        for name in
+            ["fc.weight", "model.lm_head.weight", "classifier.1.weight", "Logits/kernel", "head/dense_1"]
+        {
             assert!(is_named_head(name), "{name}");
         }
-        for name in ["layer4.2.conv2.weight", "h.0.attn.heads.weight", "encoder.layer.3.output.dense", "multi_head/w"] {
+        for name in
+            ["layer4.2.conv2.weight", "h.0.attn.heads.weight", "encoder.layer.3.output.dense", "multi_head/w"]
+        {
             assert!(!is_named_head(name), "{name}");
         }
     }

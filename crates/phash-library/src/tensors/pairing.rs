@@ -39,6 +39,11 @@ pub struct TensorPair {
 }
 
 impl TensorPair {
+    /// Whether the first model's tensor stands in the second one, changed or not.
+    pub fn is_found(&self) -> bool {
+        self.standing.is_found()
+    }
+
     /// Whether the tensor (the first model's, if it is there) has a code: those without one are too small to count.
     pub(crate) fn has_code(&self, a: &[Item], b: &[Item]) -> bool {
         match (self.a, self.b) {
@@ -128,8 +133,11 @@ impl<'a> Pairing<'a> {
             Some((item.bytes_digest?.0, item.dtype.as_str(), item.axes.as_slice()))
         }
         let (a, b) = (self.a, self.b);
-        let named: HashMap<_, usize> =
-            b.iter().enumerate().filter_map(|(number, item)| Some(((key(item)?, &item.name), number))).collect();
+        let named: HashMap<_, usize> = b
+            .iter()
+            .enumerate()
+            .filter_map(|(number, item)| Some(((key(item)?, &item.name), number)))
+            .collect();
         for (number, item) in a.iter().enumerate() {
             if let Some(key) = key(item)
                 && let Some(&other) = named.get(&(key, &item.name))

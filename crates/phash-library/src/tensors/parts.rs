@@ -126,7 +126,9 @@ impl Library {
         // The models' own E-values: one can match as a whole though no tensor by itself is a clue.
         let mut wholes: BTreeMap<u32, f64> = BTreeMap::new();
         match self.query(query, Mode::EValue(limits.max_e_value), &phash_core::View::ALL) {
-            Ok(hits) => wholes.extend(hits.iter().take(MAX_CANDIDATES).map(|hit| (hit.id, hit.closeness.e_value))),
+            Ok(hits) => {
+                wholes.extend(hits.iter().take(MAX_CANDIDATES).map(|hit| (hit.id, hit.closeness.e_value)))
+            }
             Err(Error::NoCode { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -166,9 +168,8 @@ impl Library {
         if !finding.is_related() {
             return Ok(None);
         }
-        let tally = Tally::of(
-            pairs.iter().filter(|pair| pair.has_code(items, &stored)).map(|pair| pair.standing),
-        );
+        let tally =
+            Tally::of(pairs.iter().filter(|pair| pair.has_code(items, &stored)).map(|pair| pair.standing));
         let mut places: Vec<Option<Place>> = vec![None; items.len()];
         for pair in &pairs {
             if let (Some(a), Some(b), Some(distance_bits)) = (pair.a, pair.b, pair.distance_bits) {
@@ -201,7 +202,7 @@ fn weights_share(items: &[Item], places: &[Option<Place>]) -> f64 {
 impl Place {
     /// Whether the stored tensor is the query's, changed or not.
     pub fn is_found(&self) -> bool {
-        matches!(self.standing, Standing::Kept | Standing::Changed)
+        self.standing.is_found()
     }
 }
 
@@ -238,7 +239,9 @@ fn places_of(items: &[Item], models: &[PartHit]) -> Vec<TensorPlaces> {
     let places = |(number, item): (usize, &Item)| {
         let mut found: Vec<(usize, &Place)> = Vec::new();
         for (model, hit) in models.iter().enumerate() {
-            found.extend(hit.places[number].as_ref().filter(|place| place.is_found()).map(|place| (model, place)));
+            found.extend(
+                hit.places[number].as_ref().filter(|place| place.is_found()).map(|place| (model, place)),
+            );
         }
         let nearest = found.iter().min_by_key(|(model, place)| (place.distance_bits, *model));
         TensorPlaces {

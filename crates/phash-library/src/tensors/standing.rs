@@ -6,7 +6,7 @@ use phash_core::{CODE_BITS, PerView, ViewHash};
 use super::evidence::{MAX_CHANCE, chance, is_decidable};
 use crate::verdict::distances;
 
-/// Codes at most this far apart in every view are those of the same weights, in another precision or layout.
+/// Codes at most this far apart in more than half of the views are those of the same weights, in another precision or layout.
 pub const KEPT_BITS: u32 = CODE_BITS / 8;
 
 /// What became of a tensor.
@@ -39,6 +39,11 @@ impl Standing {
         }
     }
 
+    /// Whether the tensor stands in the other model: kept or changed.
+    pub const fn is_found(self) -> bool {
+        matches!(self, Standing::Kept | Standing::Changed)
+    }
+
     /// Of two tensors in the same place, neither known to be the same bytes; `others` is the number of tensors that the second one was
     /// chosen from.
     pub(super) fn of_codes(a: &PerView<ViewHash>, b: &PerView<ViewHash>, others: usize) -> Self {
@@ -55,9 +60,13 @@ impl Standing {
     }
 }
 
-/// Whether the codes are those of the same weights in another precision, in every view that both have.
+/// Whether the codes are those of the same weights in another precision: near in most of the views that both have. One may be
+/// thrown by rounding; what leaves only one near (a permutation, rescaled channels) is a change.
 pub(super) fn is_near(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> bool {
-    distances(a, b).0.iter().flatten().copied().max().is_some_and(|bits| bits <= KEPT_BITS)
+    let distances = distances(a, b);
+    let shared = distances.0.iter().flatten().count();
+    let near = distances.0.iter().flatten().filter(|&&bits| bits <= KEPT_BITS).count();
+    2 * near > shared
 }
 
 /// Whether both have a code in the same views. If not, one is mostly zeros, as coarse rounding of weights with a few very large ones

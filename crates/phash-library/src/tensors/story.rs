@@ -1,14 +1,14 @@
 //! Owns [`Story`]: what all the models in which tensors of a query stand say together. One model explains them, or two do: each
 //! has what the other lacks, or every tensor lies between the two, as averaging leaves it.
 
-use phash_core::{CODE_BITS, View};
+use phash_core::{CODE_BITS, PerView, View};
 
 use super::evidence::MAX_CHANCE;
 use super::finding::Finding;
 use super::item::Item;
 use super::pairing::TensorPair;
 use super::parts::Match;
-use super::standing::{KEPT_BITS, Standing};
+use super::standing::KEPT_BITS;
 
 /// Only so many of the models are looked at as parents of a merge.
 const MAX_PARENTS: usize = 16;
@@ -87,9 +87,8 @@ fn joined(matches: &[Match]) -> Option<Story> {
     let is_missing = |number: usize| !first.hit.places[number].as_ref().is_some_and(super::Place::is_found);
     let only_in = |other: &Match| {
         let proven = other.pairs.iter().filter(|pair| {
-            let found = matches!(pair.standing, Standing::Kept | Standing::Changed);
             // One of many models: chance had so many trials.
-            found && pair.chance * matches.len() as f64 <= MAX_CHANCE
+            pair.is_found() && pair.chance * matches.len() as f64 <= MAX_CHANCE
         });
         proven.filter_map(|pair| pair.a).filter(|&number| is_missing(number)).count()
     };
@@ -126,41 +125,65 @@ fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -
     }
     let of = first.hit.tally.decidable().max(second.hit.tally.decidable());
     let (in_first, in_second) = (partners(items, first), partners(items, second));
-    let (mut tensors, mut views) = (0, 0u32);
-    let (mut to_first, mut to_second, mut direct) = (0u32, 0u32, 0u32);
+    let (mut tensors, mut ways) = (0, PerView::<Ways>::default());
     for (number, item) in items.iter().enumerate().filter(|(_, item)| item.has_code()) {
         let (Some(a), Some(b)) = (in_first[number], in_second[number]) else { continue };
-        let is_found = |pair: &TensorPair| matches!(pair.standing, Standing::Kept | Standing::Changed);
         let (Some(in_a), Some(in_b)) = (a.b, b.b) else { continue };
-        tensors += usize::from(is_found(a) && is_found(b));
-        let (a, b) = (&first.items[in_a], &second.items[in_b]);
+        tensors += usize::from(a.is_found() && b.is_found());
         for view in View::ALL {
-            let (Some(q), Some(a), Some(b)) = (item.views[view].code, a.views[view].code, b.views[view].code) else {
-                continue;
-            };
-            views += 1;
-            to_first += q.distance(&a);
-            to_second += q.distance(&b);
-            direct += a.distance(&b);
+            let code = |item: &Item| item.views[view].code;
+            if let (Some(q), Some(a), Some(b)) =
+                (code(item), code(&first.items[in_a]), code(&second.items[in_b]))
+            {
+                ways[view].add(q.distance(&a), q.distance(&b), a.distance(&b));
+            }
         }
     }
-    // Parents that are alike are no two parents.
-    if tensors == 0 || direct <= views.saturating_mul(KEPT_BITS) {
-        return None;
+    let (detour, way) =
+        ways.0.iter().filter_map(|way| Some((way.detour()?, way))).min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let parents = if way.to_first <= way.to_second { [x, y] } else { [y, x] };
+    (tensors > 0).then_some((detour, Story::Between { parents, tensors, of }))
+}
+
+/// Distances in one view, summed over tensors: from the query to both models, and between these.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ways {
+    to_first: u32,
+    to_second: u32,
+    direct: u32,
+    tensors: u32,
+}
+
+impl Ways {
+    fn add(&mut self, to_first: u32, to_second: u32, direct: u32) {
+        self.to_first = self.to_first.saturating_add(to_first);
+        self.to_second = self.to_second.saturating_add(to_second);
+        self.direct = self.direct.saturating_add(direct);
+        self.tensors += 1;
     }
-    let share = |way: u32| f64::from(way) / f64::from(direct);
-    let detour = share(to_first) + share(to_second);
-    let limit = if direct >= views.saturating_mul(STRANGER_BITS) { DETOUR_OF_STRANGERS } else { DETOUR };
-    if !SHARES.contains(&share(to_first)) || !SHARES.contains(&share(to_second)) || detour > limit {
-        return None;
+
+    /// How many times the direct way the way over the query is, if it lies between.
+    fn detour(&self) -> Option<f64> {
+        // Parents that are alike are no two parents.
+        if self.direct <= self.tensors.saturating_mul(KEPT_BITS) {
+            return None;
+        }
+        let strangers = self.direct >= self.tensors.saturating_mul(STRANGER_BITS);
+        let limit = if strangers { DETOUR_OF_STRANGERS } else { DETOUR };
+        let share = |way: u32| f64::from(way) / f64::from(self.direct);
+        let (first, second) = (share(self.to_first), share(self.to_second));
+        let between = SHARES.contains(&first) && SHARES.contains(&second);
+        Some(first + second).filter(|&detour| between && detour <= limit)
     }
-    let parents = if to_first <= to_second { [x, y] } else { [y, x] };
-    Some((detour, Story::Between { parents, tensors, of }))
 }
 
 /// For each tensor of the query the pair that it is in, if any.
 fn partners<'m>(items: &[Item], found: &'m Match) -> Vec<Option<&'m TensorPair>> {
     let mut partners = vec![None; items.len()];
-    found.pairs.iter().filter_map(|pair| Some((pair.a?, pair))).for_each(|(a, pair)| partners[a] = Some(pair));
+    found
+        .pairs
+        .iter()
+        .filter_map(|pair| Some((pair.a?, pair)))
+        .for_each(|(a, pair)| partners[a] = Some(pair));
     partners
 }
