@@ -7,7 +7,7 @@ use crate::features::{Features, Statistic, octaves, transposed};
 use crate::planes::Planes;
 
 /// Waves along each axis.
-const WAVES: usize = 12;
+const WAVES: usize = 16;
 
 /// The features of the weights; `planes` are normalised.
 #[inline(always)]
