@@ -14,6 +14,7 @@ use phash_bench::evidence::Evidence;
 use phash_bench::table::Table;
 use phash_bench::zoo::{self, Folder, Kind, Options, Pair, Zoo};
 use phash_bench::{attacks, machine};
+use phash_core::PerView;
 use phash_library::ModelHash;
 use serde_json::{Value, json};
 
@@ -47,6 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     print("relations", &zoo::relations_table(&pairs, count));
     print("detection", &zoo::detection_table(&pairs, &unrelated));
     print("null", &zoo::null_table(&pairs, &unrelated));
+    print("families", &zoo::family_table(&pairs, &labels));
     print("twins", &zoo::close_twins(&pairs, 5));
     print("calibration", &calibration.table());
     if options.cases {
@@ -116,15 +118,16 @@ fn independent(pairs: &[Pair]) -> Vec<(String, String)> {
     independent.map(|pair| (pair.a.clone(), pair.b.clone())).collect()
 }
 
-fn bits(evidence: &Evidence) -> Value {
-    evidence.distances.iter().map(|(view, bits)| (view.to_string(), Value::from(*bits))).collect()
+/// Bits, or features, by view.
+fn by_view<T: Copy + Into<Value>>(values: &PerView<T>) -> Value {
+    values.iter().map(|(view, &value)| (view.to_string(), value.into())).collect()
 }
 
 fn print_pair(pair: &Pair) {
     let evidence = &pair.evidence;
     let pair = json!({
-        "pair": pair.relation, "a": pair.a, "b": pair.b, "weak": evidence.weak, "bits": bits(evidence),
-        "features": evidence.features.0, "p": evidence.p_joint(),
+        "pair": pair.relation, "a": pair.a, "b": pair.b, "weak": evidence.weak, "bits": by_view(&evidence.distances),
+        "features": by_view(&evidence.features), "p": evidence.p_joint(),
     });
     println!("{pair}");
 }
@@ -132,8 +135,8 @@ fn print_pair(pair: &Pair) {
 fn print_cases(row: &attacks::Row) {
     for case in &row.cases {
         let case = json!({
-            "case": row.attack, "model": case.model, "weak": case.weak, "bits": bits(&case.evidence),
-            "features": case.evidence.features.0, "p": case.evidence.p_joint(), "baselines": case.baselines,
+            "case": row.attack, "model": case.model, "weak": case.weak, "bits": by_view(&case.evidence.distances),
+            "features": by_view(&case.evidence.features), "p": case.evidence.p_joint(), "baselines": case.baselines,
         });
         println!("{case}");
     }

@@ -15,7 +15,7 @@ pub use calibration::{Calibration, calibrate};
 pub use detection::detection_table;
 pub use folder::{Folder, hash_folder};
 pub use goals::goals_table;
-pub use null::{close_twins, null_table};
+pub use null::{close_twins, family_table, null_table};
 pub use options::{Options, Zoo};
 pub use pairs::{Labels, Pair, labelled, read_labels, unrelated};
 pub use plot::svg;
