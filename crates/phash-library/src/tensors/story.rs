@@ -8,8 +8,10 @@ use super::finding::Finding;
 use super::item::Item;
 use super::pairing::TensorPair;
 use super::parts::Match;
-use super::standing::KEPT_BITS;
+use super::standing::{KEPT_BITS, Standing, is_near};
 
+/// A tensor that stands in two models comes from the one that is so many times nearer.
+const NEARER: f64 = 4.0;
 /// Only so many of the models are looked at as parents of a merge.
 const MAX_PARENTS: usize = 16;
 /// A tensor lies between two related ones if the way over it is at most so many times the direct one. A common parent of two
@@ -58,7 +60,7 @@ impl Story {
         if matches!(first.hit.finding, Finding::SameTensors | Finding::AllKept { .. }) {
             return Story::One;
         }
-        between(items, matches).or_else(|| joined(matches)).unwrap_or(Story::One)
+        joined(items, matches).or_else(|| between(items, matches)).unwrap_or(Story::One)
     }
 
     /// How many of the models the story needs.
@@ -81,26 +83,31 @@ impl Story {
     }
 }
 
-/// The model that has most of what the first one lacks, if any has.
-fn joined(matches: &[Match]) -> Option<Story> {
+/// The model that has most of what the first one lacks, or has only changed, if any has.
+fn joined(items: &[Item], matches: &[Match]) -> Option<Story> {
     let (first, others) = matches.split_first()?;
-    let is_missing = |number: usize| !first.hit.places[number].as_ref().is_some_and(super::Place::is_found);
+    let in_first = partners(items, first);
     let only_in = |other: &Match| {
-        let proven = other.pairs.iter().filter(|pair| {
-            // One of many models: chance had so many trials.
-            pair.is_found() && pair.chance * matches.len() as f64 <= MAX_CHANCE
-        });
-        proven.filter_map(|pair| pair.a).filter(|&number| is_missing(number)).count()
+        // One of many models: chance had so many trials.
+        let proven = |pair: &&TensorPair| pair.is_found() && pair.chance * matches.len() as f64 <= MAX_CHANCE;
+        let of_other =
+            |pair: &&TensorPair| match pair.a.and_then(|a| in_first[a]).filter(|pair| pair.is_found()) {
+                Some(known) => known.standing == Standing::Changed && NEARER * mean_bits(pair) < mean_bits(known),
+                None => true,
+            };
+        other.pairs.iter().filter(proven).filter(of_other).count()
     };
     let counts = others.iter().map(only_in).enumerate();
     let (place, in_second) = counts.max_by_key(|&(place, count)| (count, std::cmp::Reverse(place)))?;
-    let tally = first.hit.tally;
-    (in_second > 0).then_some(Story::Joined {
-        second: place + 1,
-        in_first: tally.found(),
-        in_second,
-        of: tally.decidable(),
-    })
+    let (found, of) = (first.hit.tally.found(), first.hit.tally.decidable());
+    let in_first = found.min(of.saturating_sub(in_second));
+    (in_second > 0 && in_first > 0).then_some(Story::Joined { second: place + 1, in_first, in_second, of })
+}
+
+/// The mean distance over the views.
+fn mean_bits(pair: &TensorPair) -> f64 {
+    let bits: Vec<f64> = pair.views.0.iter().flatten().map(|&bits| f64::from(bits)).collect();
+    bits.iter().sum::<f64>() / bits.len().max(1) as f64
 }
 
 /// The two models between which most tensors lie, if there are such.
@@ -119,16 +126,16 @@ fn between(items: &[Item], matches: &[Match]) -> Option<Story> {
 }
 
 fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -> Option<(f64, Story)> {
-    // What stands in a model as it was has not been averaged.
-    if [first, second].iter().any(|parent| parent.hit.tally.kept > parent.hit.tally.changed) {
-        return None;
-    }
     let of = first.hit.tally.decidable().max(second.hit.tally.decidable());
     let (in_first, in_second) = (partners(items, first), partners(items, second));
     let (mut tensors, mut ways) = (0, PerView::<Ways>::default());
     for (number, item) in items.iter().enumerate().filter(|(_, item)| item.has_code()) {
         let (Some(a), Some(b)) = (in_first[number], in_second[number]) else { continue };
         let (Some(in_a), Some(in_b)) = (a.b, b.b) else { continue };
+        // What both parents have says nothing.
+        if is_near(&first.items[in_a].views, &second.items[in_b].views) {
+            continue;
+        }
         tensors += usize::from(a.is_found() && b.is_found());
         for view in View::ALL {
             let code = |item: &Item| item.views[view].code;
