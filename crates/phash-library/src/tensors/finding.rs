@@ -175,3 +175,72 @@ pub(crate) fn severity(pair: &TensorPair) -> (Standing, std::cmp::Reverse<Option
     };
     (pair.standing, std::cmp::Reverse(mean))
 }
+
+#[cfg(test)]
+mod tests {
+    use phash_core::{ModelCode, PerView, ViewHash};
+
+    use super::*;
+    use crate::tensors::Matched;
+
+    fn items(count: usize) -> Vec<Item> {
+        let views = PerView::from_fn(|_| ViewHash { code: Some(ModelCode::ZERO), features: 1_000 });
+        let item = |number: usize| Item {
+            name: format!("t{number}"),
+            dtype: "F32".to_owned(),
+            shape: vec![64, 64],
+            axes: vec![64, 64],
+            views,
+            bytes_digest: None,
+        };
+        (0..count).map(item).collect()
+    }
+
+    /// The finding of a model whose tensors stand so; added ones are the second model's.
+    fn finding(standings: &[Standing]) -> Finding {
+        let (items, how) = (items(standings.len()), Matched::Codes);
+        let pair = |(number, &standing): (usize, &Standing)| {
+            let a = (standing != Standing::Added).then_some(number);
+            let b = (standing != Standing::Removed).then_some(number);
+            TensorPair { a, b, how, standing, chance: 0.0, distance_bits: None, views: PerView::default() }
+        };
+        let pairs: Vec<TensorPair> = standings.iter().enumerate().map(pair).collect();
+        Finding::of(&pairs, &items, &items)
+    }
+
+    #[test]
+    fn each_finding_has_its_standings() {
+        use Standing::{Added, Changed, Kept, Removed, Replaced, TooSmall};
+        let mixed = |kept: usize, others: &[Standing]| {
+            // Kept ones at both ends, so that the last matrix, the head, is kept.
+            [&vec![Kept; kept / 2][..], others, &vec![Kept; kept - kept / 2]].concat()
+        };
+        assert_eq!(finding(&mixed(6, &[TooSmall])), Finding::SameTensors);
+        assert_eq!(finding(&mixed(6, &[Added])), Finding::AllKept { kept: 6, added: 1 });
+        let head = |standing| [vec![Kept; 9], vec![standing]].concat();
+        for lost in [Replaced, Removed] {
+            assert_eq!(finding(&head(lost)), Finding::NewHead { found: 9, changed: 0, of: 10 });
+            assert_eq!(finding(&mixed(9, &[lost])), Finding::Tampered { names: vec!["t4".to_owned()] });
+            assert_eq!(finding(&mixed(8, &[lost, lost])), Finding::Part { found: 8, changed: 0, of: 10 });
+        }
+        assert_eq!(finding(&mixed(19, &[Changed])), Finding::Tampered { names: vec!["t9".to_owned()] });
+        assert_eq!(finding(&mixed(7, &[Changed; 3])), Finding::Changed { changed: 3, of: 10 });
+        assert_eq!(
+            finding(&mixed(7, &[Changed, Changed, Replaced])),
+            Finding::Part { found: 9, changed: 2, of: 10 }
+        );
+        assert_eq!(finding(&[Replaced, Removed]), Finding::Unrelated);
+        assert_eq!(finding(&[TooSmall, TooSmall]), Finding::TooSmall);
+        assert_eq!(finding(&[]), Finding::TooSmall);
+    }
+
+    #[test]
+    fn what_was_replaced_is_named_before_what_was_changed() {
+        use Standing::{Changed, Kept, Replaced};
+        let standings = [vec![Kept; 9], vec![Changed], vec![Kept; 9], vec![Replaced, Kept]].concat();
+        let Finding::Tampered { names } = finding(&standings) else { panic!("two of 21 are a few") };
+        assert_eq!(names, ["t19", "t9"]);
+        let many = Finding::Tampered { names: (0..5).map(|number| format!("t{number}")).collect() };
+        assert_eq!(many.describe("X"), "X, tampered: t0, t1, t2 and 2 more only");
+    }
+}

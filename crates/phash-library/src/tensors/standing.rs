@@ -119,3 +119,52 @@ impl Tally {
         self.kept + self.changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use phash_core::{ModelCode, View};
+
+    use super::*;
+
+    /// Codes with so many bits set in every view.
+    fn views(bits: u32, features: u32) -> PerView<ViewHash> {
+        PerView::from_fn(|_| ViewHash { code: Some(ModelCode::from_bits(|bit| bit < bits)), features })
+    }
+
+    #[test]
+    fn near_is_kept_far_is_changed_farther_is_replaced_and_few_features_say_nothing() {
+        let ample = views(0, 1_000);
+        assert_eq!(Standing::of_codes(&ample, &views(KEPT_BITS, 1_000), 1), Standing::Kept);
+        assert_eq!(Standing::of_codes(&ample, &views(KEPT_BITS + 1, 1_000), 1), Standing::Changed);
+        assert_eq!(Standing::of_codes(&ample, &views(CODE_BITS / 2, 1_000), 1), Standing::Replaced);
+        let few = views(0, 3);
+        assert_eq!(Standing::of_codes(&few, &views(0, 3), 1), Standing::TooSmall, "even the same code");
+        assert_eq!(Standing::of_codes(&few, &views(CODE_BITS / 2, 3), 1), Standing::TooSmall);
+        // Enough for one candidate, too little for a million.
+        let some = views(0, 24);
+        assert_eq!(Standing::of_codes(&some, &views(0, 24), 1), Standing::Kept);
+        assert_eq!(
+            Standing::of_codes(&some, &views(CODE_BITS / 2, 24), 1_000_000_000_000),
+            Standing::TooSmall
+        );
+    }
+
+    #[test]
+    fn a_code_that_only_one_has_leaves_nothing_to_say() {
+        let (ours, mut theirs) = (views(0, 1_000), views(CODE_BITS / 2, 1_000));
+        assert_eq!(Standing::of_codes(&ours, &theirs, 1), Standing::Replaced);
+        theirs[View::Energy] = ViewHash::default();
+        assert_eq!(Standing::of_codes(&ours, &theirs, 1), Standing::TooSmall);
+    }
+
+    #[test]
+    fn one_view_near_is_a_change_and_most_views_near_are_kept() {
+        let ours = views(0, 1_000);
+        for near in 1..View::COUNT {
+            let mut theirs = views(200, 1_000);
+            View::ALL.into_iter().take(near).for_each(|view| theirs[view] = ours[view]);
+            let expected = if 2 * near > View::COUNT { Standing::Kept } else { Standing::Changed };
+            assert_eq!(Standing::of_codes(&ours, &theirs, 1), expected, "{near} views near");
+        }
+    }
+}
