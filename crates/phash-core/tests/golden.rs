@@ -12,7 +12,7 @@ use std::fs;
 use common::bundled;
 use common::generate::{FLOATING, golden};
 use common::{Model, Tensor};
-use phash_core::Dtype;
+use phash_core::{Dtype, View};
 use reference::bridge::{expected, got};
 use reference::{ModelHash, ViewHash, Views};
 use serde_json::{Value, json};
@@ -70,7 +70,9 @@ fn hex(bytes: &[u8]) -> String {
 fn line(model: &Value, hash: &ModelHash) -> Value {
     let view =
         |view: &ViewHash| json!({ "code": view.code.map(|code| hex(&code)), "features": view.features });
-    let views = |views: &Views| json!({ "energy": view(&views.energy), "blocks": view(&views.blocks) });
+    let views = |views: &Views| -> Value {
+        View::ALL.iter().zip(views).map(|(name, hash)| (name.name().to_owned(), view(hash))).collect()
+    };
     let mut line = json!({
         "model": model,
         "hash": views(&hash.views),

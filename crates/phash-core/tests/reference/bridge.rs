@@ -1,6 +1,6 @@
 //! The tests' tensors and the crate's results in the reference's terms, so that both can be compared with `==`.
 
-use std::fmt::Debug;
+use std::fmt::Write as _;
 
 use phash_core::{PerView, View};
 
@@ -35,24 +35,37 @@ pub(crate) fn got(hash: &phash_core::ModelHash) -> ModelHash {
 }
 
 fn views(views: &PerView<phash_core::ViewHash>) -> Views {
-    let view = |view: View| ViewHash {
+    View::ALL.map(|view| ViewHash {
         code: views[view].code.map(|code| code.as_bytes().try_into().unwrap()),
         features: views[view].features,
-    };
-    Views { energy: view(View::Energy), blocks: view(View::Blocks) }
+    })
 }
 
 /// The first thing in which two hashes differ, with both values.
 pub(crate) fn difference(expected: &ModelHash, got: &ModelHash) -> Option<String> {
-    let differ =
-        |what: String, a: &dyn Debug, b: &dyn Debug| Some(format!("{what}: expected {a:?}, got {b:?}"));
     for (number, (a, b)) in expected.tensors.iter().zip(&got.tensors).enumerate() {
+        let what = format!("tensor {number}");
+        if let Some(difference) = views_difference(&what, &a.views, &b.views) {
+            return Some(difference);
+        }
         if a != b {
-            return differ(format!("tensor {number}"), a, b);
+            return Some(format!("{what}: expected {a:?}, got {b:?}"));
         }
     }
-    if expected.views != got.views {
-        return differ("model".to_owned(), &expected.views, &got.views);
+    if let Some(difference) = views_difference("model", &expected.views, &got.views) {
+        return Some(difference);
     }
     (expected != got).then(|| format!("content digest, weakness or number of tensors: {expected:?}, {got:?}"))
+}
+
+/// Every view in which two hashes differ: features, and how many bits of the codes.
+fn views_difference(what: &str, expected: &Views, got: &Views) -> Option<String> {
+    let mut text = String::new();
+    for (view, (a, b)) in View::ALL.into_iter().zip(expected.iter().zip(got)) {
+        if a != b {
+            let bits = a.code.zip(b.code).map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>());
+            write!(text, "{view}: features {} and {}, bits apart {bits:?}; ", a.features, b.features).unwrap();
+        }
+    }
+    (!text.is_empty()).then(|| format!("{what}, expected and got: {text}"))
 }

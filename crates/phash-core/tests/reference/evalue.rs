@@ -1,16 +1,23 @@
 //! Section 8: effective bits, P, joint P and E, from Pascal's triangle.
 
+use std::f64::consts::PI;
+
 pub(crate) fn effective_bits(view: &str, features: u32) -> u32 {
-    let most = match view {
-        "energy" | "blocks" => 209,
+    let (g, s): (f64, f64) = match view {
+        "energy" => (1.4, 0.13),
+        "blocks" => (1.5, 0.15),
+        "weights" => (1.7, 0.03),
+        "order" => (2.0, 0.06),
+        "orbit" => (1.5, 0.05),
         _ => panic!("section 8 has no view {view}"),
     };
-    let fewer = match features {
-        0..24 => features,
-        24..192 => 24,
-        192.. => features / 8,
-    };
-    if fewer < most { fewer } else { most }
+    if features == 0 {
+        return 0;
+    }
+    let variance = 0.25 / 512.0 + (g * g / f64::from(features) + s * s) / (PI * PI);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 512")]
+    let bits = (0.25 / variance).floor() as u32;
+    bits
 }
 
 /// P(d) in a view with the given number of features.

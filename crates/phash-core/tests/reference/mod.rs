@@ -1,22 +1,31 @@
-//! A second implementation of docs/hashing.md, written from the text alone: plain loops over index tuples, slow, no
-//! code shared with the crate. What must hold: it is changed only when the text is, never to agree with the crate.
+//! A second implementation of docs/hashing.md, written from the text alone: plain loops, slow, no code shared with the
+//! crate. What must hold: it is changed only when the text is, never to agree with the crate.
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::needless_range_loop, clippy::manual_clamp, reason = "the text's own words, index by index")]
 
-mod arithmetic;
 pub(crate) mod bridge;
+mod cut;
 mod decode;
 mod digest;
+mod energies;
 mod evalue;
-mod matrix;
+mod lists;
+mod planes;
 mod project;
-mod views;
+mod real;
+mod waves;
 
 #[allow(unused_imports, reason = "each test file uses its part")]
 pub(crate) use evalue::{e_value, effective_bits, joint_p_value, p_value};
+#[allow(unused_imports, reason = "each test file uses its part")]
+pub(crate) use lists::List;
 
-use matrix::Matrix;
-use project::Sums;
+use cut::Cut;
+use lists::Lists;
+use project::Tally;
+
+/// How many views there are: `energy`, `blocks`, `weights`, `order`, `orbit`, in this order.
+pub(crate) const VIEWS: usize = 5;
 
 /// A tensor: the element type's name as safetensors spells it, the shape, the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +35,15 @@ pub(crate) struct Tensor<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// A code (`None`: void) and the number of features in it.
+/// A code (`None`: void) and the number of independent features behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ViewHash {
     pub(crate) code: Option<[u8; 64]>,
     pub(crate) features: u32,
 }
 
-/// What a tensor or a model gave in both views.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Views {
-    pub(crate) energy: ViewHash,
-    pub(crate) blocks: ViewHash,
-}
+/// What a tensor or a model gave, view by view.
+pub(crate) type Views = [ViewHash; VIEWS];
 
 /// What one tensor gave; `skipped` is the reason's wording in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,64 +62,56 @@ pub(crate) struct ModelHash {
     pub(crate) weak: bool,
 }
 
-/// The sums of one tensor, before signs are taken (section 7).
-struct TensorSums {
-    /// Length and sums of each axis that is cut into segments, whether or not it gave features.
-    energy: Vec<(usize, Sums)>,
-    blocks: Sums,
-}
-
-fn sketch(tensor: &Tensor) -> Result<TensorSums, &'static str> {
-    let matrix = Matrix::cut(tensor)?;
-    let mut sums = TensorSums { energy: Vec::new(), blocks: Sums::zero() };
-    for (length, features) in views::energy(&matrix) {
-        let mut axis = Sums::zero();
-        axis.project(&features, 1, length, 0);
-        axis.features = u32::try_from(features.len()).unwrap();
-        sums.energy.push((length, axis));
-    }
-    for grid in views::blocks(&matrix) {
-        sums.blocks.project(&grid.features, grid.statistic, grid.rows, grid.columns);
-        sums.blocks.features += u32::try_from(grid.features.len()).unwrap();
-        if matrix.rows == matrix.columns {
-            sums.blocks.project(&grid.transposed(), grid.statistic, grid.rows, grid.columns);
-        }
-    }
-    Ok(sums)
-}
-
 /// Hashes a model: sections 3 to 7.
 pub(crate) fn hash_model(model: &[Tensor]) -> ModelHash {
     let mut tensors = Vec::new();
-    let mut energy_axes: Vec<(usize, Sums)> = Vec::new();
-    let mut blocks = Sums::zero();
+    let mut counted: Vec<Lists> = Vec::new();
     for (number, tensor) in model.iter().enumerate() {
-        let sketch = sketch(tensor);
+        let cut = Cut::new(tensor);
         let mut hash = TensorHash {
             views: Views::default(),
             bytes_digest: digest::bytes(tensor.bytes),
-            skipped: sketch.as_ref().err().copied(),
+            skipped: cut.as_ref().err().copied(),
         };
-        if let Ok(sums) = sketch {
-            let mut energy = Sums::zero();
-            for (_, axis) in &sums.energy {
-                energy.add(axis);
+        if let Ok(cut) = cut {
+            let lists = lists::lists::<f32>(&cut);
+            for view in 0..VIEWS {
+                hash.views[view] = tally(&lists.views[view]).hash();
             }
-            hash.views = Views { energy: energy.signs(), blocks: sums.blocks.signs() };
             if !model[..number].contains(tensor) {
-                blocks.add(&sums.blocks);
-                energy_axes.extend(sums.energy);
+                counted.push(lists);
             }
         }
         tensors.push(hash);
     }
-    let mut energy = Sums::zero();
-    for (length, axis) in &energy_axes {
-        if energy_axes.iter().filter(|(other, _)| other == length).count() >= 2 {
-            energy.add(axis);
-        }
+    let axes: Vec<usize> = counted.iter().flat_map(|lists| lists.axes.clone()).collect();
+    let occurs_twice = |list: &List| {
+        let twice = axes.iter().filter(|&&axis| axis as u64 == list.key.sizes[0]).count() >= 2;
+        list.key.statistic != 1 || twice
+    };
+    let mut views = Views::default();
+    for view in 0..VIEWS {
+        let lists: Vec<List> =
+            counted.iter().flat_map(|lists| lists.views[view].clone()).filter(occurs_twice).collect();
+        views[view] = tally(&lists).hash();
     }
-    let views = Views { energy: energy.signs(), blocks: blocks.signs() };
-    let weak = views.energy.features < 1672 && views.blocks.features < 1672;
+    let weak = views.iter().map(|view| view.features).sum::<u32>() < 2000;
     ModelHash { views, tensors, content_digest: digest::content(model), weak }
+}
+
+fn tally(lists: &[List]) -> Tally {
+    let mut tally = Tally::default();
+    for list in lists {
+        tally.add(list);
+    }
+    tally
+}
+
+/// The lists of a tensor in every view, with matrices of f32 as the text wants them, and with f64 throughout.
+///
+/// # Panics
+/// If the tensor is skipped.
+pub(crate) fn lists_in_both_widths(tensor: &Tensor) -> [[Vec<List>; VIEWS]; 2] {
+    let cut = Cut::new(tensor).unwrap();
+    [lists::lists::<f32>(&cut).views, lists::lists::<f64>(&cut).views]
 }
