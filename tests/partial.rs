@@ -140,13 +140,13 @@ fn an_average_of_two_models_is_a_merge_of_both_and_their_parent_is_not() {
     let sandbox = Sandbox::new();
     let parent = tensors(5);
     // Two fine-tunes, each with changes of its own.
-    let tuned = |seed: u64, share: f64| {
+    let tuned = |seed: u64, share: f32| {
         let mut random = Random(seed);
         let mut model = tensors(5);
         for tensor in model.iter_mut().filter(|tensor| tensor.shape.len() == 2) {
             let noise = weights(&mut random, tensor.shape[0], tensor.shape[1]);
             let noise = Tensor { bytes: noise, name: String::new(), dtype: "F32", shape: vec![] };
-            let mixed = values(tensor).into_iter().zip(values(&noise)).map(|(w, n)| w + share as f32 * n);
+            let mixed = values(tensor).into_iter().zip(values(&noise)).map(|(w, n)| w + share * n);
             tensor.bytes = mixed.flat_map(f32::to_le_bytes).collect();
         }
         model

@@ -29,8 +29,11 @@ fn random(state: &mut u64) -> u64 {
 fn tensor(model: u32, tensor: u32) -> PerView<ViewHash> {
     let mut state = u64::from(tensor);
     let mut chance = u64::from(model) << 32 | u64::from(tensor);
-    let (kin, lacks, few) =
-        (random(&mut chance) % 14 == 0, random(&mut chance) % 11, random(&mut chance) % 5 == 0);
+    let (kin, lacks, few) = (
+        random(&mut chance).is_multiple_of(14),
+        random(&mut chance) % 11,
+        random(&mut chance).is_multiple_of(5),
+    );
     let mut views = PerView::<ViewHash>::default();
     for view in View::ALL {
         let mut code = ModelCode::from_le_words([0; CODE_WORDS].map(|_: u64| random(&mut state)));
