@@ -28,19 +28,37 @@ fn generated() -> Vec<Vec<(u64, Dtype, &'static [usize])>> {
         vec![(6, Dtype::F8E5M2, &[3, 24, 40, 3])],
         vec![(7, Dtype::F8E4M3Fnuz, &[96, 3, 5])],
         vec![(8, Dtype::F8E5M2Fnuz, &[3, 96, 5])],
-        vec![(9, Dtype::F32, &[1, 131, 1, 523])],
+        // Axes of length 1; both others are sampled.
+        vec![(9, Dtype::F32, &[1, 311, 1, 523])],
+        // The largest whole matrix, and one that is too large.
         vec![(10, Dtype::F8E5M2, &[1024, 1024])],
+        vec![(11, Dtype::F8E5M2, &[1030, 1024])],
+        // Kernels: 1D, not square, 3D, of more than 64 positions.
+        vec![(12, Dtype::BF16, &[40, 24, 35])],
+        vec![(13, Dtype::F32, &[40, 24, 3, 5])],
+        vec![(14, Dtype::F16, &[3, 3, 3, 24, 20])],
+        vec![(15, Dtype::BF16, &[20, 16, 9, 9])],
+        // Squares: of one position, of nine; a cube; thin.
+        vec![(16, Dtype::F32, &[300, 300])],
+        vec![(17, Dtype::BF16, &[3, 3, 48, 48])],
+        vec![(18, Dtype::F16, &[24, 24, 24])],
+        vec![(19, Dtype::F32, &[64, 8, 8])],
+        // Thin, of more than 256 columns, and of more than 256 rows.
+        vec![(20, Dtype::BF16, &[15, 15, 15, 4])],
+        vec![(21, Dtype::BF16, &[2, 700])],
         // Lengths that occur twice, and a tensor that is stored twice.
         vec![
-            (11, Dtype::F32, &[64, 48]),
-            (12, Dtype::F32, &[80, 48]),
-            (11, Dtype::F32, &[64, 48]),
-            (13, Dtype::F32, &[80]),
+            (22, Dtype::F32, &[64, 48]),
+            (23, Dtype::F32, &[80, 48]),
+            (22, Dtype::F32, &[64, 48]),
+            (24, Dtype::F32, &[80]),
         ],
+        // A square matrix and one that is not, with keys in common.
+        vec![(25, Dtype::F32, &[64, 64]), (26, Dtype::F32, &[72, 56])],
         // Nothing to hash.
-        vec![(14, Dtype::F32, &[31, 33]), (15, Dtype::F32, &[2048, 1]), (16, Dtype::F32, &[0, 40])],
+        vec![(27, Dtype::F32, &[31, 33]), (28, Dtype::F32, &[2048, 1]), (29, Dtype::F32, &[0, 40])],
         // Enough features not to be weak.
-        vec![(17, Dtype::BF16, &[600, 520]), (18, Dtype::BF16, &[520, 600])],
+        vec![(30, Dtype::BF16, &[600, 520]), (31, Dtype::BF16, &[520, 600]), (32, Dtype::BF16, &[256, 128, 3, 3])],
     ]
 }
 

@@ -11,8 +11,7 @@ pub(crate) struct Cut {
     pub(crate) all_columns: usize,
     /// `s`: how many indices are looked at of each of two other axes, if that is the same number.
     pub(crate) side: Option<usize>,
-    /// Values times 2^-e.
-    pub(crate) values: Vec<f64>,
+    values: Vec<f64>,
     pub(crate) sample: Places,
     pub(crate) whole: Option<Places>,
 }
@@ -22,6 +21,8 @@ pub(crate) struct Places {
     pub(crate) rows: Vec<usize>,
     pub(crate) columns: Vec<usize>,
     pub(crate) kernel: Vec<usize>,
+    /// Two numbers whose product is 2^-e, which itself may be out of range.
+    scale: [f64; 2],
 }
 
 impl Places {
@@ -52,30 +53,16 @@ impl Cut {
             return Err("under 1024 elements");
         }
         let mut cut = Self::of_axes(tensor.shape, values);
-        let looked_at = cut.whole.as_ref().unwrap_or(&cut.sample).elements();
-        let mut largest = 0.0;
-        for &element in &looked_at {
-            let value = cut.values[element].abs();
-            if !value.is_finite() {
-                return Err("not finite");
-            }
-            if value > largest {
-                largest = value;
-            }
-        }
-        if largest == 0.0 {
-            return Err("all zero");
-        }
-        // By halves and doubles: 2^-e itself may be out of range.
-        while largest >= 2.0 {
-            largest /= 2.0;
-            cut.values.iter_mut().for_each(|value| *value /= 2.0);
-        }
-        while largest < 1.0 {
-            largest *= 2.0;
-            cut.values.iter_mut().for_each(|value| *value *= 2.0);
+        cut.sample.scale = unit(&cut.values, &cut.sample.elements())?;
+        if let Some(whole) = &mut cut.whole {
+            whole.scale = unit(&cut.values, &whole.elements())?;
         }
         Ok(cut)
+    }
+
+    /// An element of a sample or of the whole, times 2^-e.
+    pub(crate) fn value(&self, places: &Places, element: usize) -> f64 {
+        self.values[element] * places.scale[0] * places.scale[1]
     }
 
     fn of_axes(shape: &[usize], values: Vec<f64>) -> Self {
@@ -113,15 +100,39 @@ impl Cut {
             let along = |axis: (usize, usize)| look(axis.0).iter().map(|index| index * axis.1).collect();
             match columns {
                 Some(columns) => {
-                    Places { rows: along(rows), columns: along(columns), kernel: flattened.clone() }
+                    Places { rows: along(rows), columns: along(columns), kernel: flattened.clone(), scale: [1.0; 2] }
                 }
-                None => Places { rows: along(rows), columns: flattened.clone(), kernel: vec![0] },
+                None => Places { rows: along(rows), columns: flattened.clone(), kernel: vec![0], scale: [1.0; 2] },
             }
         };
         let sample = places(runs);
         let whole = (dense && values.len() <= 1 << 20).then(|| places(|len| (0..len).collect()));
         Self { dense, all_rows: rows.0, all_columns, side, values, sample, whole }
     }
+}
+
+/// The scale of the elements that are looked at, or why there is none.
+fn unit(values: &[f64], looked_at: &[usize]) -> Result<[f64; 2], &'static str> {
+    if looked_at.iter().any(|&element| !values[element].is_finite()) {
+        return Err("not finite");
+    }
+    let mut largest = looked_at.iter().map(|&element| values[element].abs()).fold(0.0, f64::max);
+    if largest == 0.0 {
+        return Err("all zero");
+    }
+    let mut scale = [1.0; 2];
+    let mut turn = 0;
+    while largest >= 2.0 {
+        largest /= 2.0;
+        scale[turn % 2] /= 2.0;
+        turn += 1;
+    }
+    while largest < 1.0 {
+        largest *= 2.0;
+        scale[turn % 2] *= 2.0;
+        turn += 1;
+    }
+    Ok(scale)
 }
 
 fn first_longest(axes: &[(usize, usize)]) -> usize {

@@ -20,7 +20,7 @@ pub(crate) struct Matrix<T> {
 
 impl<T: Real> Matrix<T> {
     pub(crate) fn new(cut: &Cut, places: &Places) -> Self {
-        let value = |place: usize| T::of(cut.values[place]);
+        let value = |element: usize| T::of(cut.value(places, element));
         let (rows, columns) = (places.rows.len(), places.columns.len());
         let plane = |kernel: &usize| -> Plane<T> {
             let row = |row: &usize| places.columns.iter().map(|column| value(row + column + kernel)).collect();
