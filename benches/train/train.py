@@ -6,7 +6,7 @@ usage: train.py OUT [--fashion DIR] [--family NAME]... [--quick]
 Writes OUT/FAMILY/*.safetensors, OUT/models.jsonl and OUT/pairs.jsonl in the format of the bench `zoo`.  DIR holds
 Fashion-MNIST (Debian: dataset-fashion-mnist); torch and numpy are Debian's python3-torch, libopenblas0-pthread and
 python3-numpy.  Seeds are fixed; torch's sums differ between versions and machines, so that a second run gives networks
-as good, not the same bits.  About 20 minutes on two cores; two families at a time, one thread each.
+as good, not the same bits.  About 20 minutes of CPU time; two families at a time, one thread each.
 """
 import argparse
 import itertools
