@@ -1,6 +1,7 @@
 //! Results in each format: the fields of the JSON contract with their types, one document for json, one header for csv,
 //! colours only where asked for.
 
+use phash_core::View;
 use serde_json::Value;
 
 use crate::support::{Done, Sandbox, Tensor, safetensors};
@@ -54,10 +55,6 @@ fn hash_records_keep_the_contract() {
         &[
             ("path", "string"),
             ("bits", "count"),
-            ("views.energy.code", "code"),
-            ("views.energy.features", "count"),
-            ("views.blocks.code", "code"),
-            ("views.blocks.features", "count"),
             ("weak", "bool"),
             ("tensors_used", "count"),
             ("tensors_skipped", "count"),
@@ -65,6 +62,11 @@ fn hash_records_keep_the_contract() {
             ("content_digest", "digest"),
         ],
     );
+    for view in View::ALL {
+        let code = format!("views.{view}.code");
+        let features = format!("views.{view}.features");
+        has(&record, &[(code.as_str(), "code"), (features.as_str(), "count")]);
+    }
     assert_eq!((&record["path"], &record["bits"]), (&"a.safetensors".into(), &512.into()));
     assert_eq!((record["tensors_used"].as_u64(), record["tensors_skipped"].as_u64()), (Some(6), Some(6)));
     assert_eq!(done.of_type("tensor").len(), 12);
@@ -118,11 +120,14 @@ fn query_records_keep_the_contract() {
             ("distance_bits", "count"),
             ("view", "string"),
             ("e_value", "number"),
-            ("views.energy", "count"),
-            ("views.blocks", "count"),
             ("identical", "bool"),
         ],
     );
+    for view in View::ALL {
+        for field in [format!("views.{view}"), format!("features.{view}")] {
+            has(&record, &[(field.as_str(), "count")]);
+        }
+    }
     assert_eq!(record["label"], "a.safetensors");
     assert_eq!(record["also"], serde_json::json!(["b.safetensors"]));
     let summary = summary(&done);
@@ -211,7 +216,10 @@ fn csv_has_one_header_and_a_row_for_each_result() {
     let text = sandbox.run("query --format csv --top-k 2 a.safetensors").exits(0).stdout();
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines[0].starts_with("type,query,id,label,distance_bits,view,e_value,views.energy,views.blocks"),
+        lines[0].starts_with(
+            "type,query,id,label,distance_bits,view,e_value,views.energy,views.blocks,\
+             views.weights,views.order,views.orbit,features.energy"
+        ),
         "{text}"
     );
     assert_eq!(lines.len(), 3, "{text}");
@@ -225,7 +233,8 @@ fn csv_has_one_header_and_a_row_for_each_result() {
     assert_eq!(lines[2], "ingested,d.safetensors,2,1,false,");
     assert!(lines[3].starts_with("skipped,nowhere,,,,"), "{text}");
     let text = sandbox.run("scan --format csv a.safetensors b.safetensors c.safetensors").exits(0).stdout();
-    assert!(text.contains("\nmember,1,b.safetensors,0,energy,"), "{text}");
+    let copy = View::ALL.map(|view| format!("\nmember,1,b.safetensors,0,{view},"));
+    assert!(copy.iter().any(|row| text.contains(row)), "{text}");
     assert!(text.contains("\nalone,,c.safetensors,"), "{text}");
 }
 
@@ -251,8 +260,8 @@ fn csv_columns_do_not_depend_on_the_first_record() {
     assert_eq!(stored[0], head("list --format csv")[0]);
     assert_eq!(
         stored[0],
-        "type,id,label,version,format,weak,features.energy,features.blocks,tensors_used,tensors_skipped,\
-         content_digest,ingested_at_ms,sources"
+        "type,id,label,version,format,weak,features.energy,features.blocks,features.weights,features.order,\
+         features.orbit,tensors_used,tensors_skipped,content_digest,ingested_at_ms,sources"
     );
     assert!(stored[1].contains("[{\"\"label\"\":\"\"i.safetensors\"\""), "{}", stored[1]);
 }

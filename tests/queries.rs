@@ -201,9 +201,13 @@ fn several_files_are_answered_in_their_order() {
 #[test]
 fn a_weak_query_and_a_weak_match_are_marked() {
     let (sandbox, _) = library();
-    let weak = format!("{MODELS}/mtcnn/pnet-torch.safetensors");
+    let weak = format!("{MODELS}/mediapipe/face-short-range.safetensors");
     let done = sandbox.phashdb(["query", "--top-k", "1", &weak]).run();
-    done.exits(0).says("warning").says("pnet-torch.safetensors: weak").prints("weak");
+    done.exits(0)
+        .says("warning")
+        .says("face-short-range.safetensors: weak: fewer than 2,000 independent features")
+        .prints("face-short-range.safetensors  (identical contents, weak)")
+        .prints("\nweak: fewer");
     let models = sandbox.run("list --json").of_type("model");
     for (weak, id) in models.iter().map(|model| (model["weak"] == true, &model["id"])) {
         let done = sandbox.run(&format!("query --top-k 1 --id {id}"));

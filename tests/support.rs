@@ -219,12 +219,17 @@ pub(crate) fn weights(random: &mut Random, rows: u64, columns: u64) -> Vec<u8> {
     bytes
 }
 
+/// The axes of a model's layers, each for one layer and for its transpose. Matrices of equal sizes share their features: three
+/// sizes give enough of them not to be weak.
+const LAYERS: [(u64, u64); 3] = [(192, 96), (256, 72), (384, 48)];
+
 /// The tensors of a model with ample features for its size (about 450 kB).
 pub(crate) fn tensors(seed: u64) -> Vec<Tensor> {
     let mut random = Random(seed);
     let mut tensors = Vec::new();
     for layer in 0..6 {
-        let (rows, columns) = if layer % 2 == 0 { (192, 96) } else { (96, 192) };
+        let (long, short) = LAYERS[layer / 2];
+        let (rows, columns) = if layer % 2 == 0 { (long, short) } else { (short, long) };
         let bytes = weights(&mut random, rows, columns);
         tensors.push(Tensor {
             name: format!("layers.{layer}.weight"),

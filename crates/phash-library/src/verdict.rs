@@ -5,12 +5,14 @@ use std::fmt;
 
 use phash_core::{PerView, View, ViewHash, e_value, joint_p_value, p_values};
 
-/// At most this far apart in some view: the same weights in another format, layout or precision. Rounding to BF16, F16 or
-/// int8 and transposing stay within it; pruning by half does not.
+/// At most this far apart in some view: the same weights in another format, layout or precision, or with channels permuted or
+/// rescaled, which some view does not see. Rounding to BF16, F16 or int8 stays within it; pruning by half does not.
 pub const SAME_WEIGHTS_BITS: u32 = 8;
-/// An E-value that makes chance no explanation: fine-tuned, merged, or closer.
+/// An E-value that makes chance no explanation: every labelled fine-tune of cosine .4 or more has a smaller one, no labelled
+/// pair of independent twins.
 pub const RELATED_E_VALUE: f64 = 1e-6;
-/// An E-value that only light changes reach: quantisation, pruning, a short fine-tune.
+/// An E-value that only light changes reach: quantisation, pruning, fine-tunes of cosine .8 or more (of .7 to .8 some, below
+/// none).
 pub const NEAR_COPY_E_VALUE: f64 = 1e-30;
 /// What searching and grouping call a match if nothing else is asked for.
 pub const MATCH_E_VALUE: f64 = 1e-3;
@@ -20,7 +22,7 @@ pub const MATCH_E_VALUE: f64 = 1e-3;
 pub enum Verdict {
     /// The same tensors byte for byte, whatever their names and order.
     IdenticalContents,
-    /// The same weights in another format, layout or precision.
+    /// The same weights in another format, layout or precision, or with channels permuted or rescaled.
     SameWeights,
     /// Lightly changed.
     NearCopy,
@@ -140,9 +142,10 @@ mod tests {
 
     #[test]
     fn of_equal_distances_and_features_the_first_view_is_the_closest() {
-        let few = 30;
-        let p = View::ALL.map(|view| phash_core::p_value(view, few, 40));
-        assert!(p.iter().all(|other| *other == p[0]), "so few features count alike in all views");
+        // So few features that their spreads differ by less than one effective bit.
+        let few = 1;
+        let p = [View::Energy, View::Blocks].map(|view| phash_core::p_value(view, few, 40));
+        assert!(p[0] == p[1] && p[0] < 1.0, "alike in both views: {p:?}");
         assert_eq!(between(Some((40, few)), Some((40, few)), 1).unwrap().view, View::Energy);
     }
 

@@ -53,7 +53,7 @@ fn one_view_is_enough_to_join_and_the_distance_is_the_closest_views() {
     assert_eq!(found.representative, 0, "of two equally central ones the first by name");
     let closeness = found.members[0].model.closeness.unwrap();
     assert_eq!((closeness.distance_bits, closeness.view), (18, View::Blocks));
-    assert_eq!(found.members[0].model.verdict, Verdict::NearCopy);
+    assert_eq!(found.members[0].model.verdict, Verdict::Related, "blocks alone prove no more");
     let (alone, nearest) = grouping.alone[0];
     assert_eq!(alone, 2);
     assert_eq!(nearest.unwrap().closeness.unwrap().distance_bits, 238, "blocks of c and b");

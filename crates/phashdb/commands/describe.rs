@@ -1,8 +1,10 @@
 //! How things that several commands show are put: views, digests, closeness.
 
+use std::collections::BTreeSet;
+
 use phash_library::{Closeness, PerView, Standing, View, WEAK_FEATURES};
 
-use crate::output::table::{Column, Tone};
+use crate::output::table::{Column, Style, Tone};
 use crate::output::{Value, number};
 
 /// One value for each view, by name.
@@ -15,18 +17,59 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The columns of [`views`].
-pub(super) const VIEW: Column = Column::left("view");
-pub(super) const OTHER_VIEWS: Column = Column::left("others\n(bits)").spare();
+/// The columns of [`views`]: the closest view, then the distance in each, which a narrow terminal does without.
+pub(super) fn view_columns() -> Vec<Column> {
+    let mut columns = vec![Column::left("view")];
+    columns.extend(View::ALL.map(|view| Column::right(view.name()).spare()));
+    columns
+}
 
-/// The best view, and the distances in the others: `energy`, `blocks 73`.
-pub(super) fn views(best: View, distances: &PerView<Option<u32>>) -> [(Tone, String); 2] {
-    let others: Vec<String> = distances
-        .iter()
-        .filter(|&(view, _)| view != best)
-        .filter_map(|(view, bits)| bits.map(|bits| format!("{view} {bits}")))
-        .collect();
-    [(Tone::Plain, best.to_string()), (Tone::Dim, others.join(", "))]
+/// The closest view, and the distance in each view: `energy`, `12`, `73`, and so on.
+pub(super) fn views(closest: View, distances: &PerView<Option<u32>>) -> Vec<(Tone, String)> {
+    let mut cells = vec![(Tone::Plain, closest.to_string())];
+    cells.extend(distances.0.map(|bits| (Tone::Dim, bits.map_or_else(String::new, |bits| bits.to_string()))));
+    cells
+}
+
+/// The cells of [`view_columns`] where there is nothing to say.
+pub(super) fn no_views() -> Vec<(Tone, String)> {
+    vec![(Tone::Plain, String::new()); 1 + View::COUNT]
+}
+
+/// What it tells that a view is the closest one, in words (docs/hashing.md says what each survives).
+fn closest_after(view: View) -> &'static str {
+    match view {
+        View::Energy => "pruned, fine-tuned, or channels' signs flipped",
+        View::Blocks => "fine-tuned, or channels rescaled (folded batch-norm)",
+        View::Weights => "noise, low precision, merged, or tensors replaced",
+        View::Order => "channels permuted",
+        View::Orbit => "channels permuted or rescaled",
+        other => other.summary(),
+    }
+}
+
+/// The closest views in a table that tell what was done to a model; 0 bits in each view tell nothing.
+#[derive(Default)]
+pub(super) struct TellingViews(BTreeSet<View>);
+
+impl TellingViews {
+    /// Takes note of a row.
+    pub(super) fn note(&mut self, closest: View, distances: &PerView<Option<u32>>) {
+        if distances.0.iter().flatten().any(|&bits| bits > 0) {
+            self.0.insert(closest);
+        }
+    }
+
+    /// The legend: what the views tell, a line each. Empty without any.
+    pub(super) fn legend(&self, style: &Style) -> String {
+        let mut text = String::new();
+        for (number, &view) in self.0.iter().enumerate() {
+            let lead = if number == 0 { "closest view" } else { "" };
+            let line = format!("{lead:<12}  {:<7}  {}", view.name(), closest_after(view));
+            text += &format!("{}\n", style.paint(Tone::Dim, &line));
+        }
+        text
+    }
 }
 
 /// The tone of an E-value: what it is worth.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use phash_library::{Hashing, Hit, Library, Mode, ModelCode, Query, View, hash_files};
 
-use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, per_view, views, weak_remark};
+use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -29,8 +29,15 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
     for error in library.unusable_segments() {
         message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
     }
-    let mut run =
-        Run { library, mode, searched, output: high.output(), matches: 0, weak: false, failed: false };
+    let mut run = Run {
+        library,
+        mode,
+        searched,
+        output: high.output(),
+        matches: 0,
+        shown: Shown::default(),
+        failed: false,
+    };
     if let Some((code, view)) = code.zip(args.view) {
         run.search(&Query::by_code(view, code), false)?;
     } else if let Some(id) = args.id {
@@ -73,8 +80,15 @@ struct Run {
     searched: Vec<View>,
     output: Output,
     matches: u64,
-    weak: bool,
+    shown: Shown,
     failed: bool,
+}
+
+/// What the tables have shown, for the legend below them.
+#[derive(Default)]
+struct Shown {
+    telling: TellingViews,
+    weak: bool,
 }
 
 impl Run {
@@ -118,8 +132,9 @@ impl Run {
             Err(error) => return Err(error.into()),
         };
         self.matches += hits.len() as u64;
-        self.weak |= hits.iter().any(|hit| hit.weak);
         for hit in &hits {
+            self.shown.weak |= hit.weak;
+            self.shown.telling.note(hit.closeness.view, &hit.views);
             self.output.record(|| record(query, hit))?;
         }
         self.output.text(|style| draw(style, query, &hits, headed))?;
@@ -136,10 +151,10 @@ impl Run {
                 .with("searched", searched)
                 .with("seconds", seconds)
         })?;
-        let weak = self.weak;
+        let shown = self.shown;
         self.output.text(|style| {
-            let mut text = String::new();
-            if weak {
+            let mut text = shown.telling.legend(style);
+            if shown.weak {
                 text += &format!("{}\n", style.paint(Tone::Dim, &weak_remark()));
             }
             text + &format!(
@@ -181,27 +196,27 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
         }
         return text;
     }
-    let mut grid =
-        Grid::new(style, &[DISTANCE, E_VALUE, VIEW, OTHER_VIEWS, Column::right("id"), Column::left("model")]);
+    let mut columns = vec![DISTANCE, E_VALUE];
+    columns.extend(view_columns());
+    columns.extend([Column::right("id"), Column::left("model")]);
+    let mut grid = Grid::new(style, &columns);
     for hit in hits {
-        let [distance, e_value] = closeness_cells(&hit.closeness);
         let mut notes = Vec::new();
         notes.extend(hit.identical.then_some("identical contents"));
         notes.extend(hit.weak.then_some("weak"));
         notes.extend(hit.superseded.then_some("superseded"));
         let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
-        let [view, others] = views(hit.closeness.view, &hit.views);
-        grid.row(&[
-            distance,
-            e_value,
-            view,
-            others,
-            (Tone::Dim, hit.id.to_string()),
-            (Tone::Plain, format!("{}{notes}", hit.label)),
-        ]);
+        let mut cells = closeness_cells(&hit.closeness).to_vec();
+        cells.extend(views(hit.closeness.view, &hit.views));
+        cells.push((Tone::Dim, hit.id.to_string()));
+        cells.push((Tone::Plain, format!("{}{notes}", hit.label)));
+        grid.row(&cells);
         let blank = || (Tone::Plain, String::new());
         for label in &hit.also {
-            grid.row(&[blank(), blank(), blank(), blank(), blank(), (Tone::Dim, format!("also {label}"))]);
+            let mut cells = vec![blank(), blank()];
+            cells.extend(no_views());
+            cells.extend([blank(), (Tone::Dim, format!("also {label}"))]);
+            grid.row(&cells);
         }
     }
     text += &grid.draw();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use phash_library::{Fingerprint, Group, Grouping, Hashing, Neighbour, Verdict, group, hash_files, walk};
 
-use super::describe::{OTHER_VIEWS, VIEW, closeness_cells, views, weak_remark};
+use super::describe::{TellingViews, closeness_cells, no_views, view_columns, views, weak_remark};
 use crate::args::ScanArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -149,11 +149,12 @@ fn summary_record(work: &Work, grouping: &Grouping) -> Record {
 
 fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
     let models = &work.models;
+    let mut telling = TellingViews::default();
     let mut text = String::new();
     for (number, group) in grouping.groups.iter().enumerate() {
         let heading = format!("group {}: {} matching models", number + 1, group.members.len() + 1);
         text += &format!("{}\n", style.paint(Tone::Head, &heading));
-        text += &draw_group(style, models, group);
+        text += &draw_group(style, models, group, &mut telling);
         text.push('\n');
     }
     if !grouping.alone.is_empty() {
@@ -163,54 +164,54 @@ fn draw(style: &Style, work: &Work, grouping: &Grouping) -> String {
         text += &draw_alone(style, models, grouping);
         text.push('\n');
     }
+    text += &telling.legend(style);
     if models.iter().any(|model| model.weak) {
         text += &format!("{}\n", style.paint(Tone::Dim, &weak_remark()));
     }
     text + &draw_summary(style, work, grouping)
 }
 
-fn draw_group(style: &Style, models: &[Fingerprint], group: &Group) -> String {
-    let mut grid = Grid::new(
-        style,
-        &[DISTANCE, E_VALUE, VIEW, OTHER_VIEWS, Column::left("relation"), Column::left("model")],
-    );
-    let blank = || (Tone::Plain, String::new());
+fn draw_group(style: &Style, models: &[Fingerprint], group: &Group, telling: &mut TellingViews) -> String {
+    let mut columns = vec![DISTANCE, E_VALUE];
+    columns.extend(view_columns());
+    columns.extend([Column::left("relation"), Column::left("model")]);
+    let mut grid = Grid::new(style, &columns);
     let name = |model: usize| {
         let weak = if models[model].weak { "  (weak)" } else { "" };
         (Tone::Plain, format!("{}{weak}", models[model].name))
     };
-    grid.row(&[
-        (Tone::Dim, "0".to_owned()),
-        blank(),
-        blank(),
-        blank(),
-        (Tone::Dim, "distances are to".to_owned()),
-        name(group.representative),
-    ]);
-    let representative = &models[group.representative];
+    let mut representative = vec![(Tone::Dim, "0".to_owned()), (Tone::Plain, String::new())];
+    representative.extend(no_views());
+    representative.extend([(Tone::Dim, "distances are to".to_owned()), name(group.representative)]);
+    grid.row(&representative);
     for member in &group.members {
-        let neighbour = &member.model;
-        let [distance, e_value] = neighbour.closeness.as_ref().map_or([blank(), blank()], closeness_cells);
-        let [view, others] = neighbour.closeness.map_or([blank(), blank()], |closeness| {
-            views(closeness.view, &models[neighbour.model].distances(representative))
-        });
-        let relation = relation(neighbour, member.through.is_some());
-        grid.row(&[distance, e_value, view, others, relation, name(neighbour.model)]);
+        if let Some(closeness) = member.model.closeness {
+            telling
+                .note(closeness.view, &models[member.model.model].distances(&models[group.representative]));
+        }
+        let mut cells = near_cells(models, group.representative, &member.model);
+        cells.extend([relation(&member.model, member.through.is_some()), name(member.model.model)]);
+        grid.row(&cells);
         if let Some(through) = &member.through {
-            let [distance, e_value] = through.closeness.as_ref().map_or([blank(), blank()], closeness_cells);
-            let view = through.closeness.map_or_else(String::new, |closeness| closeness.view.to_string());
+            let mut cells = near_cells(models, member.model.model, through);
             let to = format!("to {}", models[through.model].name);
-            grid.row(&[
-                distance,
-                e_value,
-                (Tone::Plain, view),
-                blank(),
-                (Tone::Dim, "joined by".to_owned()),
-                (Tone::Dim, to),
-            ]);
+            cells.extend([(Tone::Dim, "joined by".to_owned()), (Tone::Dim, to)]);
+            grid.row(&cells);
         }
     }
     grid.draw()
+}
+
+/// Distance, E-value and views of `neighbour` and `model`.
+fn near_cells(models: &[Fingerprint], model: usize, neighbour: &Neighbour) -> Vec<(Tone, String)> {
+    let Some(closeness) = &neighbour.closeness else {
+        let mut cells = vec![(Tone::Plain, String::new()); 2];
+        cells.extend(no_views());
+        return cells;
+    };
+    let mut cells = closeness_cells(closeness).to_vec();
+    cells.extend(views(closeness.view, &models[neighbour.model].distances(&models[model])));
+    cells
 }
 
 fn relation(neighbour: &Neighbour, indirect: bool) -> (Tone, String) {
