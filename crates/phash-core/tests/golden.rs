@@ -58,7 +58,11 @@ fn generated() -> Vec<Vec<(u64, Dtype, &'static [usize])>> {
         // Nothing to hash.
         vec![(27, Dtype::F32, &[31, 33]), (28, Dtype::F32, &[2048, 1]), (29, Dtype::F32, &[0, 40])],
         // Enough features not to be weak.
-        vec![(30, Dtype::BF16, &[600, 520]), (31, Dtype::BF16, &[520, 600]), (32, Dtype::BF16, &[256, 128, 3, 3])],
+        vec![
+            (30, Dtype::BF16, &[600, 520]),
+            (31, Dtype::BF16, &[520, 600]),
+            (32, Dtype::BF16, &[256, 128, 3, 3]),
+        ],
     ]
 }
 

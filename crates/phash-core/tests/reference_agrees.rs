@@ -187,24 +187,24 @@ const PLACES: &[&[usize]] = &[
 
 /// Shapes of which a sample is looked at, in one view or in all.
 const SAMPLED: &[&[usize]] = &[
-    &[257, 256],                                 // the shortest axis that is sampled
-    &[300, 264],                                 // both axes
-    &[264, 2, 300],                              // both axes, a kernel between them
-    &[300, 300],                                 // square
-    &[5000, 17],                                 // more channels than a wave needs
-    &[20, 16, 9, 9],                             // kernel of 81 positions: 8 x 8 of them
-    &[11, 20, 7, 16],                            // 77 positions: 8 x 7
-    &[20, 65, 16],                               // the channels and 1D kernel change places
-    &[16, 15, 15, 15],                           // thin: 256 of 3375 columns
-    &[16, 16, 15],                               // 15 positions, all of them
-    &[17, 16, 5, 5, 5],                          // three axes: 4 x 4 x 4
-    &[16, 16, 3, 3, 3, 3],                       // four axes: 2 each
-    &[16, 16, 2, 2, 2, 2, 2, 2, 2],              // seven axes: 1 each
-    &[3, 2, 2, 2, 2, 2, 2, 2, 2, 2],             // thin, nine axes: 1 each
-    &[3, 3, 3, 3, 3, 3, 3],                      // thin, six axes: 2 each
-    &[600, 15, 18],                              // dense
-    &[600, 15, 15, 2],                           // thin, 450 columns: three axes, 6 each
-    &[300, 12, 3],                               // thin, rows alone
+    &[257, 256],                     // the shortest axis that is sampled
+    &[300, 264],                     // both axes
+    &[264, 2, 300],                  // both axes, a kernel between them
+    &[300, 300],                     // square
+    &[5000, 17],                     // more channels than a wave needs
+    &[20, 16, 9, 9],                 // kernel of 81 positions: 8 x 8 of them
+    &[11, 20, 7, 16],                // 77 positions: 8 x 7
+    &[20, 65, 16],                   // the channels and 1D kernel change places
+    &[16, 15, 15, 15],               // thin: 256 of 3375 columns
+    &[16, 16, 15],                   // 15 positions, all of them
+    &[17, 16, 5, 5, 5],              // three axes: 4 x 4 x 4
+    &[16, 16, 3, 3, 3, 3],           // four axes: 2 each
+    &[16, 16, 2, 2, 2, 2, 2, 2, 2],  // seven axes: 1 each
+    &[3, 2, 2, 2, 2, 2, 2, 2, 2, 2], // thin, nine axes: 1 each
+    &[3, 3, 3, 3, 3, 3, 3],          // thin, six axes: 2 each
+    &[600, 15, 18],                  // dense
+    &[600, 15, 15, 2],               // thin, 450 columns: three axes, 6 each
+    &[300, 12, 3],                   // thin, rows alone
     &[2, 700, 1],
     &[2, 7, 700],
 ];

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use phash_core::{PerView, View};
 
-use super::{ModelHash, Tensor, TensorHash, ViewHash, Views, hash_model};
+use super::{List, ModelHash, Tensor, TensorHash, VIEWS, ViewHash, Views, hash_model};
 use crate::common::Model;
 
 /// What the reference says about a model.
@@ -17,6 +17,16 @@ pub(crate) fn expected(model: &Model) -> ModelHash {
         .map(|(tensor, shape)| Tensor { dtype: tensor.info.dtype.name(), shape, bytes: &tensor.bytes })
         .collect();
     hash_model(&tensors)
+}
+
+/// A tensor's lists with f32 and with f64 matrices.
+pub(crate) fn lists_in_both_widths(tensor: &crate::common::Tensor) -> Option<[[Vec<List>; VIEWS]; 2]> {
+    let shape = tensor.axes();
+    super::lists_in_both_widths(&Tensor {
+        dtype: tensor.info.dtype.name(),
+        shape: &shape,
+        bytes: &tensor.bytes,
+    })
 }
 
 /// What the crate said.
@@ -63,8 +73,12 @@ fn views_difference(what: &str, expected: &Views, got: &Views) -> Option<String>
     let mut text = String::new();
     for (view, (a, b)) in View::ALL.into_iter().zip(expected.iter().zip(got)) {
         if a != b {
-            let bits = a.code.zip(b.code).map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>());
-            write!(text, "{view}: features {} and {}, bits apart {bits:?}; ", a.features, b.features).unwrap();
+            let bits = a
+                .code
+                .zip(b.code)
+                .map(|(a, b)| a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>());
+            write!(text, "{view}: features {} and {}, bits apart {bits:?}; ", a.features, b.features)
+                .unwrap();
         }
     }
     (!text.is_empty()).then(|| format!("{what}, expected and got: {text}"))

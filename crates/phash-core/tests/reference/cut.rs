@@ -99,10 +99,15 @@ impl Cut {
         let places = |look: fn(usize) -> Vec<usize>| {
             let along = |axis: (usize, usize)| look(axis.0).iter().map(|index| index * axis.1).collect();
             match columns {
-                Some(columns) => {
-                    Places { rows: along(rows), columns: along(columns), kernel: flattened.clone(), scale: [1.0; 2] }
+                Some(columns) => Places {
+                    rows: along(rows),
+                    columns: along(columns),
+                    kernel: flattened.clone(),
+                    scale: [1.0; 2],
+                },
+                None => {
+                    Places { rows: along(rows), columns: flattened.clone(), kernel: vec![0], scale: [1.0; 2] }
                 }
-                None => Places { rows: along(rows), columns: flattened.clone(), kernel: vec![0], scale: [1.0; 2] },
             }
         };
         let sample = places(runs);
@@ -157,7 +162,11 @@ fn runs(len: usize) -> Vec<usize> {
 fn sample_of_others(others: &[(usize, usize)], most: usize) -> Vec<Vec<usize>> {
     let positions: usize = others.iter().map(|axis| axis.0).product();
     let m = u32::try_from(others.len()).unwrap();
-    let c = (2..=most).step_by(2).filter(|c: &usize| c.checked_pow(m).is_some_and(|n| n <= most)).max().unwrap_or(1);
+    let c = (2..=most)
+        .step_by(2)
+        .filter(|c: &usize| c.checked_pow(m).is_some_and(|n| n <= most))
+        .max()
+        .unwrap_or(1);
     let mut result = Vec::new();
     for &(len, _) in others {
         let indices = if positions <= most || len <= c {

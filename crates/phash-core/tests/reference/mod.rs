@@ -107,11 +107,9 @@ fn tally(lists: &[List]) -> Tally {
     tally
 }
 
-/// The lists of a tensor in every view, with matrices of f32 as the text wants them, and with f64 throughout.
-///
-/// # Panics
-/// If the tensor is skipped.
-pub(crate) fn lists_in_both_widths(tensor: &Tensor) -> [[Vec<List>; VIEWS]; 2] {
-    let cut = Cut::new(tensor).unwrap();
-    [lists::lists::<f32>(&cut).views, lists::lists::<f64>(&cut).views]
+/// The lists of a tensor in every view, with matrices of f32 as the text wants them, and with f64 throughout. None if it is
+/// skipped.
+pub(crate) fn lists_in_both_widths(tensor: &Tensor) -> Option<[[Vec<List>; VIEWS]; 2]> {
+    let cut = Cut::new(tensor).ok()?;
+    Some([lists::lists::<f32>(&cut).views, lists::lists::<f64>(&cut).views])
 }

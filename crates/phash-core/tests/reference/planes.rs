@@ -23,7 +23,8 @@ impl<T: Real> Matrix<T> {
         let value = |element: usize| T::of(cut.value(places, element));
         let (rows, columns) = (places.rows.len(), places.columns.len());
         let plane = |kernel: &usize| -> Plane<T> {
-            let row = |row: &usize| places.columns.iter().map(|column| value(row + column + kernel)).collect();
+            let row =
+                |row: &usize| places.columns.iter().map(|column| value(row + column + kernel)).collect();
             places.rows.iter().map(row).collect()
         };
         let planes: Vec<Plane<T>> = places.kernel.iter().map(plane).collect();

@@ -24,8 +24,7 @@ impl Tally {
     pub(crate) fn add(&mut self, list: &List) {
         let integers = list.integers();
         let square = list.transposed.is_some();
-        let (sum, squares) =
-            self.keys.entry(list.key).or_insert_with(|| (vec![0; integers.len()], square));
+        let (sum, squares) = self.keys.entry(list.key).or_insert_with(|| (vec![0; integers.len()], square));
         assert_eq!(sum.len(), integers.len(), "{:?}", list.key);
         *squares &= square;
         for (sum, integer) in sum.iter_mut().zip(integers) {
@@ -81,7 +80,11 @@ impl Tally {
             total += n;
             below += (n * n) / real(d);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the lists' length")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most the lists' length"
+        )]
         let features = ((total * total) / below).floor() as u32;
         (total > 0.0).then(|| features.max(1))
     }

@@ -5,12 +5,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 /// A real number of the matrices.
 pub(crate) trait Real:
-    Copy
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
+    Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     fn of(x: f64) -> Self;
     fn wide(self) -> f64;
