@@ -92,7 +92,9 @@ fn joined(items: &[Item], matches: &[Match]) -> Option<Story> {
         let proven = |pair: &&TensorPair| pair.is_found() && pair.chance * matches.len() as f64 <= MAX_CHANCE;
         let of_other =
             |pair: &&TensorPair| match pair.a.and_then(|a| in_first[a]).filter(|pair| pair.is_found()) {
-                Some(known) => known.standing == Standing::Changed && NEARER * mean_bits(pair) < mean_bits(known),
+                Some(known) => {
+                    known.standing == Standing::Changed && NEARER * mean_bits(pair) < mean_bits(known)
+                }
                 None => true,
             };
         other.pairs.iter().filter(proven).filter(of_other).count()
@@ -110,12 +112,24 @@ fn mean_bits(pair: &TensorPair) -> f64 {
     bits.iter().sum::<f64>() / bits.len().max(1) as f64
 }
 
+/// The mean distance of the tensors that stand in a model.
+fn mean_bits_of_found(found: &Match) -> f64 {
+    let pairs: Vec<f64> = found.pairs.iter().filter(|pair| pair.is_found()).map(mean_bits).collect();
+    pairs.iter().sum::<f64>() / pairs.len().max(1) as f64
+}
+
 /// The two models between which most tensors lie, if there are such.
 fn between(items: &[Item], matches: &[Match]) -> Option<Story> {
     let parents = &matches[..matches.len().min(MAX_PARENTS)];
+    let far: Vec<f64> = parents.iter().map(mean_bits_of_found).collect();
+    let nearest = far.iter().copied().fold(f64::INFINITY, f64::min);
     let mut best: Option<(f64, Story)> = None;
     for (x, first) in parents.iter().enumerate() {
         for (y, second) in parents.iter().enumerate().skip(x + 1) {
+            // Between two relatives lie others of the family: what is one of them is no average.
+            if 2.0 * nearest < far[x].min(far[y]) {
+                continue;
+            }
             let Some((detour, story)) = is_between(items, [(x, first), (y, second)]) else { continue };
             if best.as_ref().is_none_or(|(least, _)| detour < *least) {
                 best = Some((detour, story));
