@@ -99,6 +99,34 @@ fn scan_groups_copies_and_leaves_strangers_alone() {
 }
 
 #[test]
+fn tables_say_what_the_closest_view_tells_and_nothing_about_exact_copies() {
+    let sandbox = Sandbox::new();
+    let path = |name: &str| format!("{MODELS}/{name}.safetensors");
+    let told = |a: &str, b: &str| {
+        ["scan", "compare"].map(|command| sandbox.phashdb([command, a, b]).run().exits(0).stdout())
+    };
+    let says = |table: &str, legend: &str| table.contains(&format!("\nclosest view  {legend}\n"));
+    // The gates of an LSTM in another order.
+    let (a, b) = (path("silero-vad/16k-onnx-fp16"), path("silero-vad/16k-sequence-onnx-fp16"));
+    let permuted = "orbit    channels permuted or rescaled";
+    told(&a, &b).iter().for_each(|table| assert!(says(table, permuted), "{table}"));
+    sandbox.phashdb(["ingest", "-q", &a]).run().exits(0);
+    let query = sandbox.phashdb(["query", &b]).run();
+    assert!(says(&query.exits(0).stdout(), permuted), "{}", query.explain());
+    let query = sandbox.phashdb(["query", "--view", "orbit", &b]).run();
+    assert!(
+        !query.exits(0).stdout().contains("closest view"),
+        "the others were not searched: {}",
+        query.explain()
+    );
+    let (a, b) = (path("fashion-cnn/twin-1"), path("fashion-cnn/twin-1-pruned-50"));
+    let pruned = "energy   pruned, fine-tuned, or channels' signs flipped";
+    told(&a, &b).iter().for_each(|table| assert!(says(table, pruned), "{table}"));
+    let b = path("fashion-cnn/twin-1-keras");
+    told(&a, &b).iter().for_each(|table| assert!(!table.contains("closest view"), "{table}"));
+}
+
+#[test]
 fn compare_gives_each_verdict_its_word() {
     let sandbox = Sandbox::new();
     let verdict = |a: &str, b: &str| {
@@ -275,6 +303,18 @@ fn list_shows_the_current_version_first_and_weak_models_everywhere() {
     assert_eq!((rows[3][0], rows[3][1]), ("1", "2"), "{text}");
     ends(3, &["x.safetensors", "(weak,", "superseded)"]);
     assert_eq!(sandbox.run("list --json").of_type("model")[0]["version"], 3);
+}
+
+#[test]
+fn list_counts_the_features_of_all_views_together() {
+    let sandbox = Sandbox::new();
+    sandbox.phashdb(["ingest", "-q", &format!("{MODELS}/mediapipe/selfie.safetensors")]).run().exits(0);
+    let model = sandbox.run("list --json").of_type("model").remove(0);
+    let features: u64 =
+        model["features"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    let text = sandbox.run("list").exits(0).stdout();
+    let row: Vec<&str> = text.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[2].replace(',', "").parse(), Ok(features), "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use phash_library::{
     hash_files,
 };
 
-use super::describe::{per_view, standing_tone, tone, weak_remark};
+use super::describe::{TellingViews, per_view, standing_tone, tone, weak_remark};
 use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -122,6 +122,9 @@ fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, 
                 }
             }
             text.push('\n');
+            let mut telling = TellingViews::default();
+            telling.note(closeness.view, &comparison.views);
+            text += &telling.legend(style);
         }
         None => text += ": no view has a code of both\n",
     }

@@ -62,7 +62,7 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
 fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> String {
     let mut text = format!("{}\n", style.paint(Tone::Head, &high.db.display().to_string()));
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(text, "  {} {value}", style.paint(Tone::Dim, &format!("{name:<11}")));
+        let _ = writeln!(text, "  {} {value}", style.paint(Tone::Dim, &format!("{name:<12}")));
     };
     let weak = if info.weak_models > 0 {
         format!(", {} weak", number::count(info.weak_models.into()))

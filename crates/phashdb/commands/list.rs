@@ -92,7 +92,7 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
         );
         for row in rows {
             let digest = hex(&row.content_digest);
-            let features = row.features.iter().copied().max().unwrap_or(0);
+            let features: u64 = row.features.iter().copied().map(u64::from).sum();
             for (number, source) in sources(row).into_iter().enumerate() {
                 let first = number == 0;
                 let show = |text: String| (Tone::Plain, if first { text } else { String::new() });
@@ -105,7 +105,7 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
                 grid.row(&[
                     show(row.id.to_string()),
                     (Tone::Dim, source.version.to_string()),
-                    show(number::count(features.into())),
+                    show(number::count(features)),
                     show(row.tensors_used.to_string()),
                     (
                         Tone::Dim,
