@@ -367,7 +367,7 @@ fn agree_on_what_a_sample_does_not_look_at() {
             let bytes = (0..shape[0] * behind).flat_map(|i| {
                 let word = word(3, i as u64);
                 match i / behind {
-                    8 if i % behind % 2 == 0 => row.to_vec(),
+                    8 if (i % behind).is_multiple_of(2) => row.to_vec(),
                     _ if rest == 0 => vec![0; 8],
                     _ => element(Dtype::F64, word >> 63 == 1, rest, word),
                 }

@@ -1,6 +1,8 @@
 //! Section 3, first half: which tensors are used, which is the row and which the column axis, and which indices are
 //! looked at.
 
+use std::cmp::Reverse;
+
 use super::{Tensor, decode};
 
 /// A tensor's elements, and where its rows, columns and kernel positions lie among them.
@@ -78,7 +80,7 @@ impl Cut {
         let dense = axes[column_axis].0 >= 16;
         let columns = dense.then(|| axes.remove(column_axis));
         let mut others = axes;
-        others.sort_by(|x, y| y.0.cmp(&x.0)); // stable: equals in storage order
+        others.sort_by_key(|axis| Reverse(axis.0)); // stable: equals in storage order
         let all_columns = columns.map_or(others.iter().map(|axis| axis.0).product(), |axis| axis.0);
 
         let looked_at = sample_of_others(&others, if dense { 64 } else { 256 });
