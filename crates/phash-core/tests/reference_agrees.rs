@@ -194,8 +194,8 @@ const SAMPLED: &[&[usize]] = &[
     &[5000, 17],                     // more channels than a wave needs
     &[20, 16, 9, 9],                 // kernel of 81 positions: 8 x 8 of them
     &[11, 20, 7, 16],                // 77 positions: 8 x 7
-    &[20, 65, 16],                   // the channels and 1D kernel change places
-    &[16, 15, 15, 15],               // thin: 256 of 3375 columns
+    &[65, 70, 66],                   // 1D kernel: 64 of 65
+    &[16, 15, 15, 15],               // thin: 216 of 3375 columns
     &[16, 16, 15],                   // 15 positions, all of them
     &[17, 16, 5, 5, 5],              // three axes: 4 x 4 x 4
     &[16, 16, 3, 3, 3, 3],           // four axes: 2 each
@@ -203,7 +203,7 @@ const SAMPLED: &[&[usize]] = &[
     &[3, 2, 2, 2, 2, 2, 2, 2, 2, 2], // thin, nine axes: 1 each
     &[3, 3, 3, 3, 3, 3, 3],          // thin, six axes: 2 each
     &[600, 15, 18],                  // dense
-    &[600, 15, 15, 2],               // thin, 450 columns: three axes, 6 each
+    &[600, 15, 15, 2],               // thin: 72 of 450 columns
     &[300, 12, 3],                   // thin, rows alone
     &[2, 700, 1],
     &[2, 7, 700],
