@@ -40,7 +40,7 @@ fn codes(id: u32) -> PerView<ViewHash> {
         code
     };
     let mut views = PerView::<ViewHash>::default();
-    for (view, step) in View::ALL.into_iter().zip([1, 5, 11, 17]) {
+    for (view, step) in View::ALL.into_iter().zip([1, 5, 11, 17, 29]) {
         let code = code(&mut state, step);
         if view == View::Energy || !id.is_multiple_of(5) {
             views[view] = ViewHash { code: Some(code), features: features(id) };
