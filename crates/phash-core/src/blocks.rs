@@ -1,6 +1,8 @@
 //! The view `blocks`: a weight segment is a block of about 8x8 channels of the equilibrated matrix; its statistics are the
 //! logs of the block means of squares and of fourth powers, double-centred. Blind to rescaled channels and flipped signs.
 
+use pulp::Simd;
+
 use crate::cut::Cut;
 use crate::equilibrate::Scales;
 use crate::features::{Features, Statistic, logs, standardise, transposed};
@@ -16,7 +18,7 @@ const MAX_GRID: usize = 64;
 
 /// The features of the tensor's blocks.
 #[inline(always)]
-pub(crate) fn features(cut: &Cut, moments: &Moments, scales: &Scales) -> Vec<Features> {
+pub(crate) fn features<S: Simd>(simd: S, cut: &Cut, moments: &Moments, scales: &Scales) -> Vec<Features> {
     let (row_block, column_block) = if cut.dense { (DENSE_BLOCK, DENSE_BLOCK) } else { (THIN_BLOCK_ROWS, 1) };
     let (grid_rows, grid_columns) = (grid_len(cut.rows, row_block), grid_len(cut.columns, column_block));
     if grid_rows < 2 || grid_columns < 2 {
@@ -26,7 +28,7 @@ pub(crate) fn features(cut: &Cut, moments: &Moments, scales: &Scales) -> Vec<Fea
         [(Statistic::BlockSquares, &moments.squares, 1), (Statistic::BlockFourths, &moments.fourths, 2)];
     let mut all = Vec::new();
     for (statistic, values, power) in statistics {
-        let grid = block_means(values, scales, power, grid_rows, grid_columns);
+        let grid = block_means(simd, values, scales, power, grid_rows, grid_columns);
         let mean = grid.iter().fold(0.0, |sum, value| sum + value) / grid.len() as f64;
         if mean <= 0.0 || !mean.is_finite() {
             continue; // Fourth powers may underflow or overflow where squares do not.
@@ -35,7 +37,7 @@ pub(crate) fn features(cut: &Cut, moments: &Moments, scales: &Scales) -> Vec<Fea
         double_centre(&mut logs, grid_columns);
         let values = standardise(&logs);
         let features = Features::new(statistic, [grid_rows as u64, grid_columns as u64, 0], &values, 1.0);
-        all.push(match cut.row_len == cut.column_len {
+        all.push(match cut.dense && cut.row_len == cut.column_len {
             true => features.with_transposed(&transposed(&values, grid_columns), 1.0),
             false => features,
         });
@@ -55,7 +57,8 @@ fn block_start(i: usize, blocks: usize, len: usize) -> usize {
 
 /// Means over blocks of the values times the scales to the given power (1 or 2); row-major.
 #[inline(always)]
-fn block_means(
+fn block_means<S: Simd>(
+    simd: S,
     values: &[f32],
     scales: &Scales,
     power: u32,
@@ -73,13 +76,15 @@ fn block_means(
         for row in lines {
             let scale = raised(scales.rows[row]);
             let line = &values[row * columns..(row + 1) * columns];
-            sums.iter_mut().zip(line).for_each(|(sum, value)| *sum += value * scale);
+            for (sum, value) in sums.iter_mut().zip(line) {
+                *sum += value * scale;
+            }
         }
         sums.iter_mut().zip(&scales.columns).for_each(|(sum, &scale)| *sum *= raised(scale));
         for j in 0..grid_columns {
             let block = block_start(j, grid_columns, columns)..block_start(j + 1, grid_columns, columns);
             let count = line_count * block.len();
-            means.push(f64::from(sum(&sums[block])) / count as f64);
+            means.push(f64::from(sum(simd, &sums[block])) / count as f64);
         }
     }
     means

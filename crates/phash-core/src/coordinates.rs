@@ -1,6 +1,9 @@
 //! Owns where on the unit interval a channel lies, and the cosines over that interval. Channels are told apart by what
 //! they are and not by their index, so that views built on these coordinates do not see a permutation.
 
+use pulp::Simd;
+
+use crate::pool::Pool;
 use crate::sums::dot;
 
 /// Steepness of the logistic function that stands for the normal distribution.
@@ -69,63 +72,110 @@ pub(crate) fn cosines(coordinates: &[f64], count: usize) -> Vec<Vec<f32>> {
 }
 
 /// For each row function and plane column, the sum over rows of function times value: `functions x columns`, row-major.
+///
+/// Sums stay in registers; whatever the width of these, rows are added in ascending order, each product rounded first.
 #[inline(always)]
-pub(crate) fn over_rows(plane: &[f32], columns: usize, functions: &[Vec<f32>]) -> Vec<f32> {
-    let mut sums = vec![0.0; functions.len() * columns];
-    // Eight functions by 32 columns at a time: the sums stay in registers. The order of additions, rows ascending, is the
-    // same for any such split.
-    for (block, functions) in functions.chunks(FUNCTIONS).enumerate() {
-        let by_row: Vec<[f32; FUNCTIONS]> = (0..plane.len() / columns)
-            .map(|row| std::array::from_fn(|f| functions.get(f).map_or(0.0, |function| function[row])))
-            .collect();
-        let targets = &mut sums[block * FUNCTIONS * columns..][..functions.len() * columns];
-        let mut start = 0;
-        while start + WIDTH <= columns {
-            let mut tile = [[0.0f32; WIDTH]; FUNCTIONS];
-            for (line, weights) in plane.chunks_exact(columns).zip(&by_row) {
-                let Some(values) = line[start..].first_chunk::<WIDTH>() else { continue };
-                for (sums, weight) in tile.iter_mut().zip(weights) {
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum += weight * value;
-                    }
-                }
+pub(crate) fn over_rows<S: Simd>(
+    simd: S,
+    plane: &[f32],
+    columns: usize,
+    functions: &[Vec<f32>],
+    pool: &mut Pool,
+) -> Vec<f32> {
+    let rows = plane.len() / columns;
+    let mut sums = pool.zeros(functions.len() * columns);
+    let lanes = S::F32_LANES;
+    // The columns that do not fill a register, filled up with zeros.
+    let (full, rest) = (columns - columns % lanes, columns % lanes);
+    let mut edge = pool.zeros(if rest > 0 { rows * lanes } else { 0 });
+    for (target, line) in edge.chunks_exact_mut(lanes).zip(plane.chunks_exact(columns)) {
+        target[..rest].copy_from_slice(&line[full..]);
+    }
+    for (functions, targets) in functions.chunks(FUNCTIONS).zip(sums.chunks_mut(FUNCTIONS * columns)) {
+        let mut by_row = vec![[0.0; FUNCTIONS]; rows];
+        for (f, function) in functions.iter().enumerate() {
+            for (weights, value) in by_row.iter_mut().zip(function) {
+                weights[f] = *value;
             }
-            for (target, sums) in targets.chunks_exact_mut(columns).zip(&tile) {
-                target[start..start + WIDTH].copy_from_slice(sums);
-            }
-            start += WIDTH;
         }
-        for column in start..columns {
-            let mut tile = [0.0f32; FUNCTIONS];
-            for (line, weights) in plane.chunks_exact(columns).zip(&by_row) {
-                let value = line[column];
-                tile.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * value);
-            }
-            for (target, sum) in targets.chunks_exact_mut(columns).zip(tile) {
-                target[column] = sum;
+        let mut start = 0;
+        while start + 2 * lanes <= full {
+            let tile = tile::<S, 2>(simd, plane, columns, start, &by_row);
+            keep::<S, 2>(&tile, targets, columns, start, 2 * lanes);
+            start += 2 * lanes;
+        }
+        if start < full {
+            let tile = tile::<S, 1>(simd, plane, columns, start, &by_row);
+            keep::<S, 1>(&tile, targets, columns, start, lanes);
+        }
+        if rest > 0 {
+            let tile = tile::<S, 1>(simd, &edge, lanes, 0, &by_row);
+            keep::<S, 1>(&tile, targets, columns, full, rest);
+        }
+    }
+    pool.give(edge);
+    sums
+}
+
+/// How many functions are summed in one go: 4 by 2 registers of sums fit any machine.
+const FUNCTIONS: usize = 4;
+
+/// The sums of `N` registers' columns from `start` on.
+#[inline(always)]
+fn tile<S: Simd, const N: usize>(
+    simd: S,
+    plane: &[f32],
+    columns: usize,
+    start: usize,
+    by_row: &[[f32; FUNCTIONS]],
+) -> [[S::f32s; N]; FUNCTIONS] {
+    let mut sums = [[simd.splat_f32s(0.0); N]; FUNCTIONS];
+    for (line, weights) in plane.chunks_exact(columns).zip(by_row) {
+        let (values, _) = S::as_simd_f32s(&line[start..start + N * S::F32_LANES]);
+        let Some(values) = values.first_chunk::<N>() else { continue };
+        for (sums, &weight) in sums.iter_mut().zip(weights) {
+            let weight = simd.splat_f32s(weight);
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum = simd.add_f32s(*sum, simd.mul_f32s(weight, value));
             }
         }
     }
     sums
 }
 
-const FUNCTIONS: usize = 8;
-const WIDTH: usize = 32;
+/// Puts `count` columns of a tile's sums to their place.
+#[inline(always)]
+fn keep<S: Simd, const N: usize>(
+    tile: &[[S::f32s; N]; FUNCTIONS],
+    targets: &mut [f32],
+    columns: usize,
+    start: usize,
+    count: usize,
+) {
+    for (target, sums) in targets.chunks_exact_mut(columns).zip(tile) {
+        let sums: &[f32] = pulp::bytemuck::cast_slice(sums);
+        target[start..start + count].copy_from_slice(&sums[..count]);
+    }
+}
 
 /// From [`over_rows`], the sums over columns too: row functions x column functions, divided by half the square root of the
 /// entries, so that values of root mean square 1 without order give sums of root mean square 1.
 #[inline(always)]
-pub(crate) fn over_columns(
+pub(crate) fn over_columns<S: Simd>(
+    simd: S,
     row_sums: &[f32],
     rows: usize,
     columns: usize,
     functions: &[Vec<f32>],
 ) -> Vec<f64> {
     let scale = (rows as f64 * columns as f64 / 4.0).sqrt();
-    row_sums
-        .chunks_exact(columns)
-        .flat_map(|sums| functions.iter().map(move |function| f64::from(dot(sums, function)) / scale))
-        .collect()
+    let mut waves = Vec::with_capacity(row_sums.len() / columns * functions.len());
+    for sums in row_sums.chunks_exact(columns) {
+        for function in functions {
+            waves.push(f64::from(dot(simd, sums, function)) / scale);
+        }
+    }
+    waves
 }
 
 #[cfg(test)]
@@ -160,19 +210,34 @@ mod tests {
         }
     }
 
+    /// `over_rows` at some SIMD width.
+    struct Both<'a>(&'a [f32], usize, &'a [Vec<f32>]);
+
+    impl pulp::WithSimd for Both<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+            over_rows(simd, self.0, self.1, self.2, &mut Pool::default())
+        }
+    }
+
     #[test]
-    fn tiles_and_the_rest_give_the_plain_sums_in_the_same_order() {
-        let (rows, columns) = (37, 71);
+    fn tiles_and_the_rest_give_the_plain_sums_in_the_same_order_at_any_width() {
         let value = |i: usize| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0;
-        let plane: Vec<f32> = (0..rows * columns).map(value).collect();
-        let functions: Vec<Vec<f32>> =
-            (0..11).map(|f| (0..rows).map(|r| value(f * 97 + r)).collect()).collect();
-        let got = over_rows(&plane, columns, &functions);
-        for (f, function) in functions.iter().enumerate() {
-            for column in 0..columns {
-                let expected =
-                    (0..rows).fold(0.0, |sum, row| sum + function[row] * plane[row * columns + column]);
-                assert_eq!(got[f * columns + column].to_bits(), expected.to_bits());
+        for (rows, columns) in [(37, 71), (5, 3), (64, 64), (40, 16), (17, 33)] {
+            let plane: Vec<f32> = (0..rows * columns).map(value).collect();
+            let functions: Vec<Vec<f32>> =
+                (0..11).map(|f| (0..rows).map(|r| value(f * 97 + r)).collect()).collect();
+            for arch in [pulp::Arch::new(), pulp::Arch::Scalar] {
+                let got = arch.dispatch(Both(&plane, columns, &functions));
+                for (f, function) in functions.iter().enumerate() {
+                    for column in 0..columns {
+                        let expected = (0..rows)
+                            .fold(0.0, |sum, row| sum + function[row] * plane[row * columns + column]);
+                        assert_eq!(got[f * columns + column].to_bits(), expected.to_bits());
+                    }
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Owns the element types' meaning: little-endian bytes to `f64`, exactly, for every floating type. Each decoder is total:
+//! Owns the element types' meaning: little-endian bytes to `f32` or `f64`, exactly, for every floating type. Each decoder is total:
 //! any bytes give a value (possibly NaN or infinite). Branch-free where it matters, so that loops over it vectorise.
 
 /// One floating element type.
@@ -6,8 +6,11 @@ pub(crate) trait Element {
     /// Bytes an element.
     const SIZE: usize;
 
+    /// The narrowest of `f32` and `f64` that holds every value.
+    type Value: Copy;
+
     /// The value of the element in `bytes[..SIZE]`.
-    fn decode(bytes: &[u8]) -> f64;
+    fn decode(bytes: &[u8]) -> Self::Value;
 }
 
 pub(crate) struct F64;
@@ -21,6 +24,7 @@ pub(crate) struct F8E5M2Fnuz;
 
 impl Element for F64 {
     const SIZE: usize = 8;
+    type Value = f64;
 
     #[inline(always)]
     fn decode(b: &[u8]) -> f64 {
@@ -30,27 +34,30 @@ impl Element for F64 {
 
 impl Element for F32 {
     const SIZE: usize = 4;
+    type Value = f32;
 
     #[inline(always)]
-    fn decode(b: &[u8]) -> f64 {
-        f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+    fn decode(b: &[u8]) -> f32 {
+        f32::from_le_bytes([b[0], b[1], b[2], b[3]])
     }
 }
 
 impl Element for Bf16 {
     const SIZE: usize = 2;
+    type Value = f32;
 
     #[inline(always)]
-    fn decode(b: &[u8]) -> f64 {
-        f64::from(f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16))
+    fn decode(b: &[u8]) -> f32 {
+        f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16)
     }
 }
 
 impl Element for F16 {
     const SIZE: usize = 2;
+    type Value = f32;
 
     #[inline(always)]
-    fn decode(b: &[u8]) -> f64 {
+    fn decode(b: &[u8]) -> f32 {
         let bits = u32::from(u16::from_le_bytes([b[0], b[1]]));
         let magnitude = bits & 0x7fff;
         // A subnormal has no hidden bit: give it one (exponent 113 is 2^-14, the least normal) and take it off again.
@@ -65,7 +72,7 @@ impl Element for F16 {
         } else {
             special
         };
-        f64::from(f32::from_bits(value.to_bits() | ((bits & 0x8000) << 16)))
+        f32::from_bits(value.to_bits() | ((bits & 0x8000) << 16))
     }
 }
 
@@ -121,10 +128,11 @@ macro_rules! table_element {
     ($name:ident, $table:ident) => {
         impl Element for $name {
             const SIZE: usize = 1;
+            type Value = f32;
 
             #[inline(always)]
-            fn decode(b: &[u8]) -> f64 {
-                f64::from($table[usize::from(b[0])])
+            fn decode(b: &[u8]) -> f32 {
+                $table[usize::from(b[0])]
             }
         }
     };
@@ -154,12 +162,12 @@ mod tests {
     fn half_and_bfloat_agree_with_the_half_crate_on_every_bit_pattern() {
         for bits in 0..=u16::MAX {
             let bytes = bits.to_le_bytes();
-            let (ours, theirs) = (F16::decode(&bytes), half::f16::from_bits(bits).to_f64());
+            let (ours, theirs) = (F16::decode(&bytes), half::f16::from_bits(bits).to_f32());
             assert!(
                 ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
                 "f16 {bits:#06x}"
             );
-            let (ours, theirs) = (Bf16::decode(&bytes), half::bf16::from_bits(bits).to_f64());
+            let (ours, theirs) = (Bf16::decode(&bytes), half::bf16::from_bits(bits).to_f32());
             assert!(
                 ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(),
                 "bf16 {bits:#06x}"
@@ -178,12 +186,13 @@ mod tests {
                 (F8E5M2Fnuz::decode(&[byte]), by_fields(bits, 5, 2, 16), bits == 0x80),
             ];
             for (ours, expected, special) in finite {
+                let ours = f64::from(ours);
                 assert!(special || ours == expected, "{byte:#04x}: {ours} is not {expected}");
                 assert_eq!(special, !ours.is_finite(), "{byte:#04x}");
             }
         }
         assert_eq!((F8E4M3::decode(&[0x7e]), F8E5M2::decode(&[0x7b])), (448.0, 57344.0));
         assert_eq!((F8E4M3Fnuz::decode(&[0x7f]), F8E5M2Fnuz::decode(&[0x7f])), (240.0, 57344.0));
-        assert_eq!(F8E5M2::decode(&[0xfc]), f64::NEG_INFINITY);
+        assert_eq!(F8E5M2::decode(&[0xfc]), f32::NEG_INFINITY);
     }
 }

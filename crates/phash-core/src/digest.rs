@@ -36,11 +36,34 @@ pub(crate) fn tensor_record(info: &TensorInfo, leaf: &Digest) -> Digest {
     Digest(hasher.finalize().into())
 }
 
-/// The content digest: BLAKE3 in key-derivation mode over the number of records (u64 little-endian) and the records in
+/// Stands for a tensor's bytes where only a sample of them was read: BLAKE3 in key-derivation mode, so that it never is
+/// the digest of all bytes.
+pub(crate) struct SampleDigest(blake3::Hasher);
+
+impl Default for SampleDigest {
+    fn default() -> Self {
+        Self(blake3::Hasher::new_derive_key("phashdb tensor sample v1"))
+    }
+}
+
+impl SampleDigest {
+    /// Adds bytes that were looked at.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all that was added.
+    pub(crate) fn finish(&self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+/// The content digest: BLAKE3 in key-derivation mode (another key if a tensor was only sampled) over the number of records (u64 little-endian) and the records in
 /// ascending byte order. Sorts `records` in place; O(n log n).
-pub(crate) fn content_digest(records: &mut [Digest]) -> Digest {
+pub(crate) fn content_digest(records: &mut [Digest], sampled: bool) -> Digest {
     records.sort_unstable();
-    let mut hasher = blake3::Hasher::new_derive_key("phashdb content digest v1");
+    let context = if sampled { "phashdb content sample v1" } else { "phashdb content digest v1" };
+    let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(&(records.len() as u64).to_le_bytes());
     for record in records.iter() {
         hasher.update(&record.0);

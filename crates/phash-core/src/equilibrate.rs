@@ -1,6 +1,8 @@
 //! Owns the scales that bring every row and column of a matrix of mean squares to mean 1 (Sinkhorn and Knopp 1967), so
 //! that rescaled channels and folded batch-norm leave no trace. A fixed number of rounds, rows before columns.
 
+use pulp::Simd;
+
 use crate::sums::dot;
 
 const ROUNDS: usize = 8;
@@ -15,15 +17,18 @@ pub(crate) struct Scales {
 
 /// Equilibrates a row-major matrix. O(entries).
 #[inline(always)]
-pub(crate) fn equilibrate(squares: &[f32], columns: usize) -> Scales {
+pub(crate) fn equilibrate<S: Simd>(simd: S, squares: &[f32], columns: usize) -> Scales {
     let rows = squares.len() / columns;
     let mut scales = Scales { rows: vec![0.0; rows], columns: vec![1.0; columns] };
     let mut sums = vec![0.0f32; columns];
     for _ in 0..ROUNDS {
         sums.fill(0.0);
         for (scale, line) in scales.rows.iter_mut().zip(squares.chunks_exact(columns)) {
-            *scale = inverse_mean(dot(line, &scales.columns), columns);
-            sums.iter_mut().zip(line).for_each(|(sum, entry)| *sum += entry * *scale);
+            *scale = inverse_mean(dot(simd, line, &scales.columns), columns);
+            let scale = *scale;
+            for (sum, entry) in sums.iter_mut().zip(line) {
+                *sum += entry * scale;
+            }
         }
         scales.columns.iter_mut().zip(&sums).for_each(|(scale, &sum)| *scale = inverse_mean(sum, rows));
     }

@@ -21,7 +21,8 @@ pub struct ViewHash {
 pub struct TensorHash {
     /// The tensor's own codes.
     pub views: PerView<ViewHash>,
-    /// BLAKE3 of the tensor's bytes.
+    /// BLAKE3 of the tensor's bytes, or of those that were looked at ([`crate::Reading::Sample`]): equal digests are then
+    /// equal samples.
     pub bytes_digest: Digest,
     /// Why the tensor takes no part in the codes, if it does not.
     pub skipped: Option<SkipReason>,
@@ -34,8 +35,11 @@ pub struct ModelHash {
     pub views: PerView<ViewHash>,
     /// Each tensor's share, in the order of the source's tensors.
     pub tensors: Vec<TensorHash>,
-    /// Exact identity of the tensors, whatever their names and order.
+    /// Exact identity of the tensors, whatever their names and order; of what was looked at, if that was a sample.
     pub content_digest: Digest,
+    /// Whether a tensor was not read in full ([`crate::Reading::Sample`]): the digests then stand for samples, and equal
+    /// those of samples alone.
+    pub sampled: bool,
 }
 
 impl ModelHash {

@@ -21,6 +21,7 @@ pub struct ModelHasher {
     records: Vec<Digest>,
     /// The records of the tensors that are in the sums: a tensor stored several times counts once.
     summed: HashSet<Digest>,
+    sampled: bool,
 }
 
 impl ModelHasher {
@@ -32,6 +33,7 @@ impl ModelHasher {
             tensors: vec![None; tensors],
             records: Vec::with_capacity(tensors),
             summed: HashSet::new(),
+            sampled: false,
         }
     }
 
@@ -41,23 +43,15 @@ impl ModelHasher {
     /// If the tensor was added before, or is out of range.
     pub fn add(&mut self, tensor: usize, info: &TensorInfo, sketch: &Sketch) {
         assert!(self.tensors[tensor].is_none(), "tensor {tensor} was added twice");
-        let record = tensor_record(info, &sketch.bytes_digest);
+        let record = tensor_record(info, &sketch.hash.bytes_digest);
         self.records.push(record);
-        let mut hash = TensorHash {
-            views: PerView::default(),
-            bytes_digest: sketch.bytes_digest,
-            skipped: sketch.tallies.as_ref().err().copied(),
-        };
-        if let Ok(tallies) = &sketch.tallies {
-            hash.views = PerView::from_fn(|view| tallies.views[view].hash());
-            let mut energy = Tally::default();
-            tallies.axes.iter().for_each(|(_, axis)| energy.add(axis));
-            hash.views[View::Energy] = energy.hash();
-            if self.summed.insert(record) {
-                self.add_tallies(tallies);
-            }
+        self.sampled |= sketch.sampled;
+        if let Some(tallies) = &sketch.tallies
+            && self.summed.insert(record)
+        {
+            self.add_tallies(tallies);
         }
-        self.tensors[tensor] = Some(hash);
+        self.tensors[tensor] = Some(sketch.hash);
     }
 
     fn add_tallies(&mut self, tallies: &TensorTallies) {
@@ -88,7 +82,8 @@ impl ModelHasher {
         ModelHash {
             views,
             tensors: self.tensors.into_iter().flatten().collect(),
-            content_digest: content_digest(&mut self.records),
+            content_digest: content_digest(&mut self.records, self.sampled),
+            sampled: self.sampled,
         }
     }
 }

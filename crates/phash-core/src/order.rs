@@ -4,11 +4,14 @@
 //! What must hold: every coordinate is blind to the signs of rows and columns while every field is not, so that sums are
 //! as often positive as negative whatever trained networks have in common.
 
+use pulp::Simd;
+
 use crate::coordinates::{by_energy, by_rank, cosines, over_columns, over_rows};
 use crate::cut::Cut;
 use crate::equilibrate::Scales;
 use crate::features::{Features, Statistic, octaves, transposed};
-use crate::planes::{Moments, Planes};
+use crate::planes::{Fields, Moments, Planes};
+use crate::pool::Pool;
 use crate::sums::dot;
 
 /// Waves along each axis of view `order`, and of view `orbit`.
@@ -28,20 +31,24 @@ pub(crate) struct Equilibrated {
 impl Equilibrated {
     /// Scales `planes` by the square roots of `scales`.
     #[inline(always)]
-    pub(crate) fn new(planes: &Planes, scales: &Scales) -> Self {
+    pub(crate) fn new<S: Simd>(simd: S, planes: &Planes, scales: &Scales, pool: &mut Pool) -> Self {
         let (rows, columns): (Vec<f32>, Vec<f32>) = (
             scales.rows.iter().map(|scale| scale.sqrt()).collect(),
             scales.columns.iter().map(|scale| scale.sqrt()).collect(),
         );
-        let mut values = Vec::with_capacity(planes.values.len());
+        let mut values = pool.take(planes.values.len());
         for plane in planes.iter() {
             for (line, row) in plane.chunks_exact(planes.columns).zip(&rows) {
-                values.extend(line.iter().zip(&columns).map(|(value, column)| value * row * column));
+                values.extend_from_slice(line);
+                let start = values.len() - line.len();
+                for (value, column) in values[start..].iter_mut().zip(&columns) {
+                    *value = *value * row * column;
+                }
             }
         }
         let mut planes = Planes { values, ..*planes };
-        planes.normalise();
-        let mut cubes = vec![0.0f32; planes.entries()];
+        planes.normalise(simd);
+        let mut cubes = pool.zeros(planes.entries());
         for plane in planes.iter() {
             for (cube, value) in cubes.iter_mut().zip(plane) {
                 let value = value.clamp(-CUBE_CLIP, CUBE_CLIP);
@@ -49,27 +56,37 @@ impl Equilibrated {
             }
         }
         let scale = 1.0 / (planes.positions as f32).sqrt();
-        cubes.iter_mut().for_each(|cube| *cube *= scale);
+        for cube in &mut cubes {
+            *cube *= scale;
+        }
         Self { planes, cubes }
+    }
+
+    /// Gives the memory back.
+    pub(crate) fn give(self, pool: &mut Pool) {
+        pool.give(self.planes.values);
+        pool.give(self.cubes);
     }
 }
 
-/// The features of view `order`; `planes` are normalised.
+/// The features of view `order`; `fields` are those of the normalised planes.
 #[inline(always)]
-pub(crate) fn order(
+pub(crate) fn order<S: Simd>(
+    simd: S,
     cut: &Cut,
-    planes: &Planes,
+    fields: &Fields<'_>,
     moments: &Moments,
     equilibrated: &Equilibrated,
+    pool: &mut Pool,
 ) -> Vec<Features> {
     let down = cosines(&by_energy(&moments.row_sums), ORDER_WAVES);
     let across = cosines(&by_energy(&moments.column_sums), ORDER_WAVES);
-    let mut fields = planes.gathered(&cut.orbits);
-    fields.push(equilibrated.cubes.clone());
     let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
-    for field in &fields {
-        let waves = over_columns(&over_rows(field, cut.columns, &down), cut.rows, cut.columns, &across);
+    for field in fields.iter().chain([&*equilibrated.cubes]) {
+        let sums = over_rows(simd, field, cut.columns, &down, pool);
+        let waves = over_columns(simd, &sums, cut.rows, cut.columns, &across);
+        pool.give(sums);
         if square {
             other_way.extend(transposed(&waves, ORDER_WAVES));
         }
@@ -78,7 +95,7 @@ pub(crate) fn order(
     octaves(cut.row_len, cut.column_len)
         .into_iter()
         .map(|(octave, share)| {
-            let sizes = [fields.len() as u64, octave, 0];
+            let sizes = [cut.orbits.len() as u64 + 1, octave, 0];
             let features = Features::new(Statistic::Energies, sizes, &values, share);
             if square { features.with_transposed(&other_way, share) } else { features }
         })
@@ -87,40 +104,49 @@ pub(crate) fn order(
 
 /// The features of view `orbit`.
 #[inline(always)]
-pub(crate) fn orbit(cut: &Cut, moments: &Moments, scales: &Scales, equilibrated: &Equilibrated) -> Features {
+pub(crate) fn orbit<S: Simd>(
+    simd: S,
+    cut: &Cut,
+    moments: &Moments,
+    scales: &Scales,
+    equilibrated: &Equilibrated,
+    pool: &mut Pool,
+) -> Features {
     let (rows, columns) = (cut.rows, cut.columns);
-    let positions = (0..cut.positions).collect();
-    let whole = &equilibrated.planes.gathered(&[positions])[0];
+    let all = equilibrated.planes.fields(&[(0..cut.positions).collect()], pool);
+    let whole = all.iter().next().unwrap_or_default();
     let column_totals = times_rows(whole, columns, &vec![1.0; rows]);
-    let row_totals = times_columns(whole, columns, &vec![1.0; columns]);
+    let row_totals = times_columns(simd, whole, columns, &vec![1.0; columns]);
     // Where each channel lies: how strongly it is tied to the totals of the other side, directly and once removed, and how
     // heavy its tails are.
     let magnitudes = |values: Vec<f32>| by_rank(&values.iter().map(|value| value.abs()).collect::<Vec<_>>());
-    let row_far = magnitudes(times_columns(whole, columns, &column_totals));
+    let row_far = magnitudes(times_columns(simd, whole, columns, &column_totals));
     let column_far = magnitudes(times_rows(whole, columns, &row_totals));
     let (row_near, column_near) = (magnitudes(row_totals), magnitudes(column_totals));
-    let (row_tails, column_tails) = tails(moments, scales);
+    let (row_tails, column_tails) = tails(simd, moments, scales);
     let wave = |coordinates: &[f64]| cosines(coordinates, ORBIT_WAVES);
     let down = [wave(&row_far), wave(&row_near), wave(&by_rank(&row_tails))];
     let across = [wave(&column_near), wave(&column_far), wave(&by_rank(&column_tails))];
     let all_down = down.concat();
-    let mut fields = equilibrated.planes.gathered(&cut.orbits);
-    fields.push(equilibrated.cubes.clone());
+    all.give(pool);
+    let fields = equilibrated.planes.fields(&cut.orbits, pool);
     let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
-    for field in &fields {
-        let sums = over_rows(field, columns, &all_down);
-        let pair = |(row, column): (usize, usize)| {
+    for field in fields.iter().chain([&*equilibrated.cubes]) {
+        let sums = over_rows(simd, field, columns, &all_down, pool);
+        let mut waves = [const { Vec::new() }; PAIRS.len()];
+        for (waves, (row, column)) in waves.iter_mut().zip(PAIRS) {
             let of_row = &sums[row * ORBIT_WAVES * columns..(row + 1) * ORBIT_WAVES * columns];
-            over_columns(of_row, rows, columns, &across[column])
-        };
-        let waves = PAIRS.map(pair);
+            *waves = over_columns(simd, of_row, rows, columns, &across[column]);
+        }
         if square {
             TRANSPOSED.iter().for_each(|&pair| other_way.extend(transposed(&waves[pair], ORBIT_WAVES)));
         }
         values.extend(waves.concat());
+        pool.give(sums);
     }
-    let sizes = [cut.row_len as u64, cut.column_len as u64, fields.len() as u64];
+    fields.give(pool);
+    let sizes = [cut.row_len as u64, cut.column_len as u64, cut.orbits.len() as u64 + 1];
     let features = Features::new(Statistic::Ranks, sizes, &values, 1.0);
     if square { features.with_transposed(&other_way, 1.0) } else { features }
 }
@@ -135,24 +161,30 @@ const TRANSPOSED: [usize; 5] = [1, 0, 3, 2, 4];
 fn times_rows(matrix: &[f32], columns: usize, weights: &[f32]) -> Vec<f32> {
     let mut sums = vec![0.0f32; columns];
     for (line, weight) in matrix.chunks_exact(columns).zip(weights) {
-        sums.iter_mut().zip(line).for_each(|(sum, value)| *sum += weight * value);
+        for (sum, value) in sums.iter_mut().zip(line) {
+            *sum += weight * value;
+        }
     }
     sums
 }
 
 /// The sums over columns of the matrix times a weight for each column.
 #[inline(always)]
-fn times_columns(matrix: &[f32], columns: usize, weights: &[f32]) -> Vec<f32> {
-    matrix.chunks_exact(columns).map(|line| dot(line, weights)).collect()
+fn times_columns<S: Simd>(simd: S, matrix: &[f32], columns: usize, weights: &[f32]) -> Vec<f32> {
+    let mut sums = Vec::with_capacity(matrix.len() / columns);
+    for line in matrix.chunks_exact(columns) {
+        sums.push(dot(simd, line, weights));
+    }
+    sums
 }
 
 /// The fourth moments of equilibrated rows and columns.
 #[inline(always)]
-fn tails(moments: &Moments, scales: &Scales) -> (Vec<f32>, Vec<f32>) {
+fn tails<S: Simd>(simd: S, moments: &Moments, scales: &Scales) -> (Vec<f32>, Vec<f32>) {
     let columns = scales.columns.len();
     let squared = |scales: &[f32]| scales.iter().map(|scale| scale * scale).collect::<Vec<_>>();
     let (of_rows, of_columns) = (squared(&scales.rows), squared(&scales.columns));
-    let mut rows = times_columns(&moments.fourths, columns, &of_columns);
+    let mut rows = times_columns(simd, &moments.fourths, columns, &of_columns);
     rows.iter_mut().zip(&of_rows).for_each(|(sum, scale)| *sum *= scale);
     let mut columns = times_rows(&moments.fourths, columns, &of_rows);
     columns.iter_mut().zip(&of_columns).for_each(|(sum, scale)| *sum *= scale);

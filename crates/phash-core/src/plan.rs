@@ -1,45 +1,64 @@
 //! Owns the way from a source's bytes to a tensor's [`Sketch`]: [`Plan`] (what the headers alone decide) and [`Scratch`]
-//! (working memory). What must hold: every byte is read once for the digest, in order; what the hash looks at is at most
-//! a fixed number of elements, so memory does not grow with the tensors.
+//! (working memory). What must hold: every byte is read once for the digest, in order, unless a sample is asked for; what
+//! the hash looks at is at most a fixed number of elements, so memory does not grow with the tensors.
 
 use crate::cut::{Cut, Cuts};
 use crate::decode::{Bf16, F8E4M3, F8E4M3Fnuz, F8E5M2, F8E5M2Fnuz, F16, F32, F64};
-use crate::digest::Digest;
-use crate::planes::gather;
+use crate::digest::{Digest, SampleDigest};
+use crate::gather::{Elements, gather};
+use crate::hash::TensorHash;
+use crate::planes::Values;
+use crate::pool::Pool;
 use crate::sketch::{Gathered, Sketching, TensorTallies};
 use crate::skip::SkipReason;
 use crate::source::{Dtype, TensorInfo, TensorSource};
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
-/// Tensors of up to so many bytes are kept whole while they are read; of larger ones, what the hash looks at is read again.
+/// Tensors of up to so many bytes are kept whole while they are read; of larger ones, what the hash looks at is read again,
+/// or only that.
 const KEEP_BYTES: u64 = 8 << 20;
-/// Least bytes that are read again at a time.
-const WINDOW: usize = 1 << 14;
+/// Of a large tensor that no code is made of, so many pieces of so many bytes stand for it in a sample.
+const SAMPLE_PIECES: u64 = 256;
+const SAMPLE_PIECE: usize = 4_096;
 
-/// What the headers alone decide: which tensors are used, and how each is cut.
+/// How much of a model is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// Every byte: digests stand for the model byte by byte.
+    #[default]
+    Whole,
+    /// Of tensors over 8 MiB only what the codes are made of, at most 256 rows and columns; their digests stand for no
+    /// more than that.
+    Sample,
+}
+
+/// What the headers alone decide: which tensors are used, how each is cut, and how much of it is read.
 #[derive(Clone, Debug)]
 pub struct Plan {
     cuts: Vec<Result<Cuts, SkipReason>>,
+    reading: Reading,
 }
 
-/// One tensor's contribution: its digest, and the tallies to add to the model's.
+/// One tensor's contribution: its hash, and the tallies to add to the model's.
 #[derive(Clone, Debug)]
 pub struct Sketch {
-    pub(crate) bytes_digest: Digest,
-    pub(crate) tallies: Result<Box<TensorTallies>, SkipReason>,
+    pub(crate) hash: TensorHash,
+    pub(crate) sampled: bool,
+    pub(crate) tallies: Option<Box<TensorTallies>>,
 }
 
-/// Working memory that a thread reuses from tensor to tensor: at most 9 MiB.
+/// Working memory that a thread reuses from tensor to tensor: at most 80 MiB.
 #[derive(Debug)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    pool: Pool,
     simd: pulp::Arch,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Self { bytes: Vec::new(), simd: pulp::Arch::new() }
+        Self { bytes: Vec::new(), pool: Pool::default(), simd: pulp::Arch::new() }
     }
 }
 
@@ -52,15 +71,23 @@ impl Scratch {
 }
 
 impl Plan {
-    /// Plans a model. O(tensors).
+    /// Plans a model of which every byte is to be read. O(tensors).
     pub fn new(tensors: &[TensorInfo]) -> Self {
-        Self { cuts: tensors.iter().map(Cuts::of).collect() }
+        Self { cuts: tensors.iter().map(Cuts::of).collect(), reading: Reading::Whole }
+    }
+
+    /// The same plan with as much of the model read.
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
     }
 
     /// Reads and sketches tensor number `tensor` of `source`, which must be the source that was planned.
     ///
     /// Bytes are read once, front to back; of tensors over 8 MiB, what the hash looks at is read a second time. Time
-    /// O(bytes) for the digest and O(1) for the rest; memory O(1): some 100 MiB for the most awkward shapes.
+    /// O(bytes) for the digest and O(1) for the rest. From a sample ([`Reading::Sample`]), only what the hash looks at is
+    /// read of tensors over 8 MiB, in spans of up to a row, all in O(1); codes are the same. Memory O(1): some 100 MiB for
+    /// the most awkward shapes.
     ///
     /// # Errors
     /// The source's error if the bytes cannot be read.
@@ -73,23 +100,42 @@ impl Plan {
     {
         let info = &source.tensors()[tensor];
         let cuts = &self.cuts[tensor];
-        let keep = cuts.is_ok() && info.len_bytes <= KEEP_BYTES;
-        let bytes_digest = read(source, tensor, info.len_bytes, keep, &mut scratch.bytes)?;
+        let large = info.len_bytes > KEEP_BYTES;
+        let sampled = large && self.reading == Reading::Sample;
+        let Scratch { bytes, pool, simd } = scratch;
+        let mut bytes_digest = Digest([0; 32]);
+        if !sampled {
+            bytes_digest = read(source, tensor, info.len_bytes, cuts.is_ok() && !large, bytes)?;
+        }
         let tallies = match cuts {
-            Err(reason) => Err(*reason),
+            Err(reason) => {
+                if sampled {
+                    bytes_digest = read_pieces(source, tensor, info.len_bytes, bytes)?;
+                }
+                Err(*reason)
+            }
             Ok(cuts) => {
-                let gathered = if keep {
-                    let Ok(gathered) = gathered(cuts, info.dtype, &mut Kept(&scratch.bytes));
+                let gathered = if large {
+                    let mut window = Window { source, tensor, bytes };
+                    let mut digest = sampled.then(SampleDigest::default);
+                    let gathered = gathered(cuts, info.dtype, &mut window, digest.as_mut(), pool)?;
+                    if let Some(digest) = digest {
+                        bytes_digest = digest.finish();
+                    }
                     gathered
                 } else {
-                    scratch.bytes.clear();
-                    let window = Window { source, tensor, info, start: 0, bytes: &mut scratch.bytes };
-                    gathered(cuts, info.dtype, &mut { window })?
+                    let Ok(gathered) = gathered(cuts, info.dtype, &mut Kept(bytes), None, pool);
+                    gathered
                 };
-                gathered.and_then(|gathered| scratch.simd.dispatch(Sketching { cuts, gathered: &gathered }))
+                gathered.and_then(|gathered| simd.dispatch(Sketching { cuts, gathered, pool }))
             }
         };
-        Ok(Sketch { bytes_digest, tallies: tallies.map(Box::new) })
+        let hash = TensorHash {
+            views: tallies.as_ref().map(TensorTallies::views).unwrap_or_default(),
+            bytes_digest,
+            skipped: tallies.as_ref().err().copied(),
+        };
+        Ok(Sketch { hash, sampled, tallies: tallies.ok().map(Box::new) })
     }
 }
 
@@ -122,12 +168,20 @@ where
     Ok(Digest(hasher.finalize().into()))
 }
 
-/// Where a tensor's elements come from.
-trait Elements {
-    type Error;
-
-    /// The bytes from `first` on, `count` of them.
-    fn bytes(&mut self, first: usize, count: usize) -> Result<&[u8], Self::Error>;
+/// Reads pieces of a tensor of at least [`SAMPLE_PIECE`] bytes, evenly from end to end, and digests them.
+fn read_pieces<S>(source: &S, tensor: usize, len_bytes: u64, buffer: &mut Vec<u8>) -> Result<Digest, S::Error>
+where
+    S: TensorSource + ?Sized,
+{
+    let mut digest = SampleDigest::default();
+    buffer.resize(SAMPLE_PIECE, 0);
+    let last = len_bytes.saturating_sub(SAMPLE_PIECE as u64);
+    let (each, left) = (last / (SAMPLE_PIECES - 1), last % (SAMPLE_PIECES - 1));
+    for piece in 0..SAMPLE_PIECES {
+        source.read_at(tensor, piece * each + piece * left / (SAMPLE_PIECES - 1), buffer)?;
+        digest.add(buffer);
+    }
+    Ok(digest.finish())
 }
 
 /// All bytes of a tensor.
@@ -136,65 +190,77 @@ struct Kept<'a>(&'a [u8]);
 impl Elements for Kept<'_> {
     type Error = std::convert::Infallible;
 
-    fn bytes(&mut self, first: usize, count: usize) -> Result<&[u8], Self::Error> {
-        Ok(&self.0[first..first + count])
+    fn bytes(&mut self, first: usize, len: usize) -> Result<&[u8], Self::Error> {
+        Ok(&self.0[first..first + len])
     }
 }
 
-/// A tensor of which a window is read at a time.
+/// A tensor of which a span is read at a time.
 struct Window<'a, S: ?Sized> {
     source: &'a S,
     tensor: usize,
-    info: &'a TensorInfo,
-    start: usize,
     bytes: &'a mut Vec<u8>,
 }
 
 impl<S: TensorSource + ?Sized> Elements for Window<'_, S> {
     type Error = S::Error;
 
-    fn bytes(&mut self, first: usize, count: usize) -> Result<&[u8], S::Error> {
-        let within = first >= self.start && first + count <= self.start + self.bytes.len();
-        if !within {
-            let left = usize::try_from(self.info.len_bytes).unwrap_or(usize::MAX) - first;
-            self.bytes.resize(count.max(WINDOW).min(left), 0);
-            self.source.read_at(self.tensor, first as u64, self.bytes)?;
-            self.start = first;
-        }
-        let at = first - self.start;
-        Ok(&self.bytes[at..at + count])
+    fn bytes(&mut self, first: usize, len: usize) -> Result<&[u8], S::Error> {
+        self.bytes.resize(len, 0);
+        self.source.read_at(self.tensor, first as u64, self.bytes)?;
+        Ok(self.bytes)
     }
 }
 
-/// The elements that the cuts look at, decoded.
+/// The elements that the cuts look at, decoded; `digest` is told the bytes of those in the sample.
 fn gathered<T: Elements>(
     cuts: &Cuts,
     dtype: Dtype,
     elements: &mut T,
+    digest: Option<&mut SampleDigest>,
+    pool: &mut Pool,
 ) -> Result<Result<Gathered, SkipReason>, T::Error> {
-    let sample = one(&cuts.sample, dtype, elements)?;
-    let whole = cuts.whole.as_ref().map(|cut| one(cut, dtype, elements)).transpose()?;
-    Ok(match (sample, whole) {
-        (Some(sample), whole) => Ok(Gathered { sample, whole: whole.flatten() }),
-        (None, _) => Err(SkipReason::NotFloating),
-    })
+    let Some(sample) = one(&cuts.sample, dtype, elements, digest, pool)? else {
+        return Ok(Err(SkipReason::NotFloating));
+    };
+    let whole = match &cuts.whole {
+        Some(cut) => one(cut, dtype, elements, None, pool)?,
+        None => None,
+    };
+    Ok(Ok(Gathered { sample, whole }))
 }
 
 /// The elements of one cut; `None` if the type is not a floating one.
-fn one<T: Elements>(cut: &Cut, dtype: Dtype, elements: &mut T) -> Result<Option<Vec<f64>>, T::Error> {
-    let Some(size) = dtype.size_bytes().and_then(|size| usize::try_from(size).ok()) else { return Ok(None) };
-    let mut span = |first: usize, count: usize, take: &mut dyn FnMut(&[u8])| {
-        take(elements.bytes(first * size, count * size)?);
-        Ok(())
+fn one<T: Elements>(
+    cut: &Cut,
+    dtype: Dtype,
+    elements: &mut T,
+    mut digest: Option<&mut SampleDigest>,
+    pool: &mut Pool,
+) -> Result<Option<Values>, T::Error> {
+    let mut looked_at = |bytes: &[u8]| {
+        if let Some(digest) = &mut digest {
+            digest.add(bytes);
+        }
     };
+    let len = cut.positions * cut.entries();
     macro_rules! run {
         ($($dtype:ident => $element:ident),*) => {
             match dtype {
-                $(Dtype::$dtype => gather::<$element, _>(cut, &mut span).map(Some),)*
-                Dtype::Other(_) => Ok(None),
+                Dtype::F64 => {
+                    let mut values = vec![0.0; len];
+                    gather::<F64, _>(cut, elements, &mut values, &mut looked_at)?;
+                    Values::Wide(values)
+                }
+                $(Dtype::$dtype => {
+                    let mut values = pool.zeros(len);
+                    gather::<$element, _>(cut, elements, &mut values, &mut looked_at)?;
+                    Values::Narrow(values)
+                })*
+                Dtype::Other(_) => return Ok(None),
             }
         };
     }
-    run!(F64 => F64, F32 => F32, F16 => F16, BF16 => Bf16, F8E4M3 => F8E4M3, F8E5M2 => F8E5M2,
-        F8E4M3Fnuz => F8E4M3Fnuz, F8E5M2Fnuz => F8E5M2Fnuz)
+    Ok(Some(run!(F32 => F32, F16 => F16, BF16 => Bf16, F8E4M3 => F8E4M3, F8E5M2 => F8E5M2,
+        F8E4M3Fnuz => F8E4M3Fnuz, F8E5M2Fnuz => F8E5M2Fnuz)))
 }

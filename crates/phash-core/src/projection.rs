@@ -7,35 +7,39 @@ use crate::{CODE_BITS, CODE_WORDS, ModelCode};
 /// How many rows of a matrix are made at a time.
 const BLOCK_ROWS: usize = 64;
 
-/// The sums behind a code, one for each bit.
-#[derive(Clone, Debug)]
+/// The sums behind a code, one for each bit; none as long as all are zero.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
-    pub(crate) bits: [i64; CODE_BITS as usize],
-}
-
-impl Default for Sums {
-    fn default() -> Self {
-        Self { bits: [0; CODE_BITS as usize] }
-    }
+    bits: Option<Box<[i64; CODE_BITS as usize]>>,
 }
 
 impl Sums {
     /// Adds another sum to this one.
     pub(crate) fn add(&mut self, other: &Sums) {
-        self.bits.iter_mut().zip(&other.bits).for_each(|(sum, other)| *sum += other);
+        let Some(other) = &other.bits else { return };
+        match &mut self.bits {
+            Some(bits) => bits.iter_mut().zip(other.iter()).for_each(|(sum, other)| *sum += other),
+            None => self.bits = Some(other.clone()),
+        }
     }
 
     /// Projects `features` by the matrix of their key and adds them.
     #[inline(always)]
     pub(crate) fn project(&mut self, features: &Features) {
+        if features.values.iter().all(|&feature| feature == 0) {
+            return; // As with the empty share of an octave.
+        }
+        let bits = self.bits.get_or_insert_with(|| Box::new([0; CODE_BITS as usize]));
         // The sum of +-x is twice the sum over the pluses less the sum over all. 64 columns at a time: their sums stay in
         // registers for all rows of a block. A feature is at most 1,536 in size: 32 bits hold far more than a block of them.
         let mut signs = Signs::new(features.key);
         let mut rows = [[0; CODE_WORDS]; BLOCK_ROWS];
         for block in features.values.chunks(BLOCK_ROWS) {
-            rows[..block.len()].fill_with(|| signs.next_row());
+            for row in &mut rows[..block.len()] {
+                *row = signs.next_row();
+            }
             let all: i32 = block.iter().map(|&feature| i32::from(feature)).sum();
-            for (word, sums) in self.bits.as_chunks_mut::<64>().0.iter_mut().enumerate() {
+            for (word, sums) in bits.as_chunks_mut::<64>().0.iter_mut().enumerate() {
                 let mut pluses = [0i32; 64];
                 let (low, high) = pluses.split_at_mut(32);
                 for (&feature, row) in block.iter().zip(&rows) {
@@ -49,7 +53,7 @@ impl Sums {
 
     /// The code: bit `i` is 1 if sum `i` is positive.
     pub(crate) fn code(&self) -> ModelCode {
-        ModelCode::from_bits(|i| self.bits[i as usize] > 0)
+        ModelCode::from_bits(|i| self.bits.as_ref().is_some_and(|bits| bits[i as usize] > 0))
     }
 }
 

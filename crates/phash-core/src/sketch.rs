@@ -1,9 +1,13 @@
 //! Owns the way from one tensor's elements to its tallies in every view. Runs the same code at the widest SIMD the machine
 //! has or none: the arithmetic is fixed, so the bits are the same.
 
+use pulp::Simd;
+
 use crate::cut::{Cut, Cuts};
-use crate::equilibrate::equilibrate;
-use crate::planes::Planes;
+use crate::equilibrate::{Scales, equilibrate};
+use crate::hash::ViewHash;
+use crate::planes::{Fields, Moments, Planes, Values};
+use crate::pool::Pool;
 use crate::skip::SkipReason;
 use crate::tally::Tally;
 use crate::view::{PerView, View};
@@ -18,60 +22,94 @@ pub(crate) struct TensorTallies {
     pub(crate) views: PerView<Tally>,
 }
 
+impl TensorTallies {
+    /// The tensor's own codes.
+    pub(crate) fn views(&self) -> PerView<ViewHash> {
+        let mut energy = Tally::default();
+        self.axes.iter().for_each(|(_, axis)| energy.add(axis));
+        PerView::from_fn(|view| if view == View::Energy { energy.hash() } else { self.views[view].hash() })
+    }
+}
+
 /// The elements of a tensor's cuts.
 pub(crate) struct Gathered {
-    pub(crate) sample: Vec<f64>,
-    pub(crate) whole: Option<Vec<f64>>,
+    pub(crate) sample: Values,
+    pub(crate) whole: Option<Values>,
 }
 
 /// [`tallies`], compiled for each SIMD width. A type and not a closure, because only a method is sure to be inlined into
-/// the function that has the target's features.
+/// the function that has the target's features; nothing under it may use registers (`simd`) from within a closure.
 pub(crate) struct Sketching<'a> {
     pub(crate) cuts: &'a Cuts,
-    pub(crate) gathered: &'a Gathered,
+    pub(crate) gathered: Gathered,
+    pub(crate) pool: &'a mut Pool,
 }
 
 impl pulp::WithSimd for Sketching<'_> {
     type Output = Result<TensorTallies, SkipReason>;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Self::Output {
-        tallies(self.cuts, self.gathered)
+    fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+        tallies(simd, self.cuts, self.gathered, self.pool)
     }
 }
 
 #[inline(always)]
-fn tallies(cuts: &Cuts, gathered: &Gathered) -> Result<TensorTallies, SkipReason> {
+fn tallies<S: Simd>(
+    simd: S,
+    cuts: &Cuts,
+    gathered: Gathered,
+    pool: &mut Pool,
+) -> Result<TensorTallies, SkipReason> {
     let cut = &cuts.sample;
-    let mut planes = Planes::new(cut, &gathered.sample)?;
-    let moments = planes.moments();
+    let mut planes = Planes::new(cut, gathered.sample)?;
+    let moments = planes.moments(simd, pool);
     let mut views = PerView::<Tally>::default();
     let axes = energy::axes(cut, &moments)
         .into_iter()
         .map(|(len, features)| (len, Tally::of(std::slice::from_ref(&features))))
         .collect();
-    let scales = equilibrate(&moments.squares, cut.columns);
-    views[View::Blocks] = Tally::of(&blocks::features(cut, &moments, &scales));
-    planes.normalise();
-    views[View::Weights] = Tally::of(&places::features(cut, &planes));
+    let scales = equilibrate(simd, &moments.squares, cut.columns);
+    views[View::Blocks] = Tally::of(&blocks::features(simd, cut, &moments, &scales));
+    planes.normalise(simd);
+    let fields = planes.fields(&cut.orbits, pool);
+    views[View::Weights] = Tally::of(&places::features(simd, cut, &fields, pool));
     if cuts.sample_is_whole {
-        let equilibrated = order::Equilibrated::new(&planes, &scales);
-        views[View::Order] = Tally::of(&order::order(cut, &planes, &moments, &equilibrated));
-        views[View::Orbit] = Tally::of(&[order::orbit(cut, &moments, &scales, &equilibrated)]);
-    } else if let (Some(cut), Some(gathered)) = (&cuts.whole, &gathered.whole) {
-        [views[View::Order], views[View::Orbit]] = permutation_proof(cut, gathered)?;
+        [views[View::Order], views[View::Orbit]] =
+            permutation_proof(simd, cut, &planes, &fields, &moments, &scales, pool);
+    }
+    fields.give(pool);
+    moments.give(pool);
+    pool.give(planes.values);
+    if let (Some(cut), Some(gathered)) = (&cuts.whole, gathered.whole) {
+        let mut planes = Planes::new(cut, gathered)?;
+        let moments = planes.moments(simd, pool);
+        let scales = equilibrate(simd, &moments.squares, cut.columns);
+        planes.normalise(simd);
+        let fields = planes.fields(&cut.orbits, pool);
+        [views[View::Order], views[View::Orbit]] =
+            permutation_proof(simd, cut, &planes, &fields, &moments, &scales, pool);
+        fields.give(pool);
+        moments.give(pool);
+        pool.give(planes.values);
     }
     Ok(TensorTallies { axes, views })
 }
 
-/// Views `order` and `orbit` of a tensor whose sample does not have every channel.
+/// Views `order` and `orbit` of a matrix with every channel.
 #[inline(always)]
-fn permutation_proof(cut: &Cut, gathered: &[f64]) -> Result<[Tally; 2], SkipReason> {
-    let mut planes = Planes::new(cut, gathered)?;
-    let moments = planes.moments();
-    let scales = equilibrate(&moments.squares, cut.columns);
-    planes.normalise();
-    let equilibrated = order::Equilibrated::new(&planes, &scales);
-    let order_features = order::order(cut, &planes, &moments, &equilibrated);
-    Ok([Tally::of(&order_features), Tally::of(&[order::orbit(cut, &moments, &scales, &equilibrated)])])
+fn permutation_proof<S: Simd>(
+    simd: S,
+    cut: &Cut,
+    planes: &Planes,
+    fields: &Fields<'_>,
+    moments: &Moments,
+    scales: &Scales,
+    pool: &mut Pool,
+) -> [Tally; 2] {
+    let equilibrated = order::Equilibrated::new(simd, planes, scales, pool);
+    let order = Tally::of(&order::order(simd, cut, fields, moments, &equilibrated, pool));
+    let orbit = Tally::of(&[order::orbit(simd, cut, moments, scales, &equilibrated, pool)]);
+    equilibrated.give(pool);
+    [order, orbit]
 }

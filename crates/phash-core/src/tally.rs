@@ -19,14 +19,10 @@ impl Tally {
     #[inline(always)]
     pub(crate) fn of(features: &[Features]) -> Self {
         let mut tally = Self::default();
-        for features in features {
+        for features in features.iter().filter(|features| !features.values.is_empty()) {
             tally.sums.project(features);
-            let values = features.values.iter().map(|&value| i64::from(value));
-            let (sums, _) = tally
-                .by_key
-                .entry(features.key)
-                .or_insert_with(|| (vec![0; features.values.len()], features.free));
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            let values: Vec<i64> = features.values.iter().map(|&value| i64::from(value)).collect();
+            tally.add_list(features.key, &values, features.free);
         }
         tally
     }
@@ -35,11 +31,19 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Tally) {
         self.sums.add(&other.sums);
         for (key, (values, free)) in &other.by_key {
-            match self.by_key.get_mut(key) {
-                Some((sums, _)) => sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
-                None => {
-                    self.by_key.insert(*key, (values.clone(), *free));
-                }
+            self.add_list(*key, values, *free);
+        }
+    }
+
+    /// Adds a list to its key's. Square and other matrices may share a key: the freest of its lists counts.
+    fn add_list(&mut self, key: Key, values: &[i64], free: usize) {
+        match self.by_key.get_mut(&key) {
+            Some((sums, most)) => {
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                *most = free.max(*most);
+            }
+            None => {
+                self.by_key.insert(key, (values.to_vec(), free));
             }
         }
     }
