@@ -52,6 +52,15 @@ pub(crate) fn by_rank(values: &[f32]) -> Vec<f64> {
     coordinates
 }
 
+/// [`cosines`] of q = 2..=count + 1. What networks of one kind have in common along such coordinates is the slow change from
+/// one end to the other.
+#[inline(always)]
+pub(crate) fn faster_cosines(coordinates: &[f64], count: usize) -> Vec<Vec<f32>> {
+    let mut rows = cosines(coordinates, count + 1);
+    rows.remove(0);
+    rows
+}
+
 /// `cos(pi q x)` for q = 1..=count at each coordinate, less the mean over the channels: one row for each q.
 ///
 /// By Chebyshev's recurrence from the first cosine.

@@ -66,5 +66,6 @@ pub fn parameters_fingerprint() -> Digest {
 pub const PARAMETERS: &str = "phashdb nts v2; bits 512; elements >= 1024; axis >= 16; sample 256 in runs of 8, kernel 64; \
     whole <= 2^20 elements; log floor 2^-20; energy: high-pass 2+2, axis lengths that occur twice; \
     blocks: dense 8x8, thin 4x1 longest axis first, grid <= 64, rounds 8; weights: 16 waves by index; \
-    order: 8 waves by energy, logistic 1.6 shift 0.5; orbit: 4 waves by rank, 5 pairs; cubes clip 3; \
+    order: waves 2 to 9 by energy, logistic 1.6 shift 0.5, cubes clip 3; orbit: waves 2 to 6 by rank, 5 pairs; \
+    both: axis lengths that occur twice; \
     kernels by orbits; octaves; median, 1.4826 MAD, clip 3, steps 256; SplitMix64 signs; equal tensors once";

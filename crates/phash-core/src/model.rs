@@ -11,11 +11,17 @@ use crate::source::{TensorInfo, TensorSource};
 use crate::tally::Tally;
 use crate::view::{PerView, View};
 
+/// The views of whole matrices.
+const WHOLE: [View; 2] = [View::Order, View::Orbit];
+
 /// Adds sketches up to a model's hash, in any order.
 #[derive(Debug)]
 pub struct ModelHasher {
     /// View `energy` by axis length, with the number of axes: only lengths that occur twice will count.
     axes: BTreeMap<usize, (u32, Tally)>,
+    /// Views `order` and `orbit` by rows and columns: only if both lengths occur twice will they count.
+    whole: BTreeMap<(usize, usize), [Tally; 2]>,
+    /// The other views.
     views: PerView<Tally>,
     tensors: Vec<Option<TensorHash>>,
     records: Vec<Digest>,
@@ -29,6 +35,7 @@ impl ModelHasher {
     pub fn new(tensors: usize) -> Self {
         Self {
             axes: BTreeMap::new(),
+            whole: BTreeMap::new(),
             views: PerView::default(),
             tensors: vec![None; tensors],
             records: Vec::with_capacity(tensors),
@@ -60,7 +67,13 @@ impl ModelHasher {
             *times += 1;
             total.add(axis);
         }
-        tallies.views.iter().for_each(|(view, tally)| self.views[view].add(tally));
+        let whole = WHOLE.map(|view| &tallies.views[view]);
+        if whole.iter().any(|tally| !tally.is_empty()) {
+            let totals = self.whole.entry(tallies.lens).or_default();
+            totals.iter_mut().zip(whole).for_each(|(total, tally)| total.add(tally));
+        }
+        let others = tallies.views.iter().filter(|(view, _)| !WHOLE.contains(view));
+        others.for_each(|(view, tally)| self.views[view].add(tally));
     }
 
     /// Whether every tensor has been added.
@@ -76,8 +89,14 @@ impl ModelHasher {
         assert!(self.is_complete(), "{} of {} tensors were added", self.records.len(), self.tensors.len());
         // Axes that mean something outside the network (inputs, classes) mostly have a length of their own, and make
         // independent models look alike; hidden axes have a partner.
-        let hidden = self.axes.values().filter(|(times, _)| *times >= 2);
-        hidden.for_each(|(_, axes)| self.views[View::Energy].add(axes));
+        let is_hidden = |len: &usize| self.axes.get(len).is_some_and(|(times, _)| *times >= 2);
+        let energy = &mut self.views[View::Energy];
+        self.axes.iter().filter(|(len, _)| is_hidden(len)).for_each(|(_, (_, axes))| energy.add(axes));
+        for ((rows, columns), tallies) in &self.whole {
+            if is_hidden(rows) && is_hidden(columns) {
+                WHOLE.iter().zip(tallies).for_each(|(view, tally)| self.views[*view].add(tally));
+            }
+        }
         let views = PerView::from_fn(|view| self.views[view].hash());
         ModelHash {
             views,

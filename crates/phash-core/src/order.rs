@@ -6,7 +6,7 @@
 
 use pulp::Simd;
 
-use crate::coordinates::{by_energy, by_rank, cosines, over_columns, over_rows};
+use crate::coordinates::{by_energy, by_rank, faster_cosines, over_columns, over_rows};
 use crate::cut::Cut;
 use crate::equilibrate::Scales;
 use crate::features::{Features, Statistic, octaves, transposed};
@@ -14,9 +14,9 @@ use crate::planes::{Fields, Moments, Planes};
 use crate::pool::Pool;
 use crate::sums::dot;
 
-/// Waves along each axis of view `order`, and of view `orbit`.
+/// Waves along each axis of view `order`, and of view `orbit`; the first one is left out.
 const ORDER_WAVES: usize = 8;
-const ORBIT_WAVES: usize = 4;
+const ORBIT_WAVES: usize = 5;
 /// Magnitudes of equilibrated weights are clipped here before they are raised to the third power.
 const CUBE_CLIP: f32 = 3.0;
 /// The root mean square of x^3 - 3 x over normal numbers: the third Hermite polynomial.
@@ -79,8 +79,8 @@ pub(crate) fn order<S: Simd>(
     equilibrated: &Equilibrated,
     pool: &mut Pool,
 ) -> Vec<Features> {
-    let down = cosines(&by_energy(&moments.row_sums), ORDER_WAVES);
-    let across = cosines(&by_energy(&moments.column_sums), ORDER_WAVES);
+    let down = faster_cosines(&by_energy(&moments.row_sums), ORDER_WAVES);
+    let across = faster_cosines(&by_energy(&moments.column_sums), ORDER_WAVES);
     let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
     for field in fields.iter().chain([&*equilibrated.cubes]) {
@@ -124,7 +124,7 @@ pub(crate) fn orbit<S: Simd>(
     let column_far = magnitudes(times_rows(whole, columns, &row_totals));
     let (row_near, column_near) = (magnitudes(row_totals), magnitudes(column_totals));
     let (row_tails, column_tails) = tails(simd, moments, scales);
-    let wave = |coordinates: &[f64]| cosines(coordinates, ORBIT_WAVES);
+    let wave = |coordinates: &[f64]| faster_cosines(coordinates, ORBIT_WAVES);
     let down = [wave(&row_far), wave(&row_near), wave(&by_rank(&row_tails))];
     let across = [wave(&column_near), wave(&column_far), wave(&by_rank(&column_tails))];
     let all_down = down.concat();
@@ -132,7 +132,7 @@ pub(crate) fn orbit<S: Simd>(
     let fields = equilibrated.planes.fields(&cut.orbits, pool);
     let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
-    for field in fields.iter().chain([&*equilibrated.cubes]) {
+    for field in fields.iter() {
         let sums = over_rows(simd, field, columns, &all_down, pool);
         let mut waves = [const { Vec::new() }; PAIRS.len()];
         for (waves, (row, column)) in waves.iter_mut().zip(PAIRS) {
@@ -146,7 +146,7 @@ pub(crate) fn orbit<S: Simd>(
         pool.give(sums);
     }
     fields.give(pool);
-    let sizes = [cut.row_len as u64, cut.column_len as u64, cut.orbits.len() as u64 + 1];
+    let sizes = [cut.row_len as u64, cut.column_len as u64, cut.orbits.len() as u64];
     let features = Features::new(Statistic::Ranks, sizes, &values, 1.0);
     if square { features.with_transposed(&other_way, 1.0) } else { features }
 }

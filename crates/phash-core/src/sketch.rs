@@ -20,6 +20,8 @@ pub(crate) struct TensorTallies {
     pub(crate) axes: Vec<(usize, Tally)>,
     /// The other views; that of `energy` is empty.
     pub(crate) views: PerView<Tally>,
+    /// How many rows and columns the tensor has.
+    pub(crate) lens: (usize, usize),
 }
 
 impl TensorTallies {
@@ -93,7 +95,8 @@ fn tallies<S: Simd>(
         moments.give(pool);
         pool.give(planes.values);
     }
-    Ok(TensorTallies { axes, views })
+    let lens = (cuts.sample.row_len, cuts.sample.column_len);
+    Ok(TensorTallies { axes, views, lens })
 }
 
 /// Views `order` and `orbit` of a matrix with every channel.

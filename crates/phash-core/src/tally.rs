@@ -27,6 +27,11 @@ impl Tally {
         tally
     }
 
+    /// Whether nothing was tallied.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
     /// Adds another tally to this one.
     pub(crate) fn add(&mut self, other: &Tally) {
         self.sums.add(&other.sums);
