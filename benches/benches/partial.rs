@@ -107,7 +107,12 @@ impl Bench {
         let db = std::env::temp_dir().join(format!("phash-partial-{}.phash", std::process::id()));
         let (cancel, progress) = (AtomicBool::new(false), |_: u64| {});
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let hashing = Hashing { threads, cancel: &cancel, progress: &progress };
+        let hashing = Hashing {
+            threads,
+            sample_over_bytes: phash_library::SAMPLE_OVER_BYTES,
+            cancel: &cancel,
+            progress: &progress,
+        };
         ingest(
             &db,
             walk(std::slice::from_ref(&options.dir)).collect(),

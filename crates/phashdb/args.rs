@@ -58,6 +58,20 @@ pub(crate) struct GlobalArgs {
     /// Hashing threads, 1 to 1024 [default: the number of processors]; the results do not depend on it
     #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    /// How much of a model is read to hash it; codes are the same, digests of a sample equal only those of samples
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub(crate) read: ReadArg,
+}
+
+/// How much of a model is read.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadArg {
+    /// A sample of models over 4 GiB, all of others
+    Auto,
+    /// Every byte
+    Whole,
+    /// Of tensors over 8 MiB at most 256 rows and columns
+    Sample,
 }
 
 /// A name of an output format.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anstream::{AutoStream, ColorChoice};
+use phash_library::{Hashing, SAMPLE_OVER_BYTES};
 
-use crate::args::{ColorArg, GlobalArgs};
+use crate::args::{ColorArg, GlobalArgs, ReadArg};
 use crate::output::table::Style;
 use crate::output::{Format, Output};
 use crate::signal;
@@ -24,6 +25,7 @@ pub(crate) struct HiArgs {
     /// Raised by Ctrl-C.
     pub(crate) cancel: Arc<AtomicBool>,
     stdout_style: Style,
+    sample_over_bytes: u64,
 }
 
 impl HiArgs {
@@ -48,6 +50,21 @@ impl HiArgs {
             format,
             cancel: signal::cancel_flag(),
             stdout_style: Style { color, width },
+            sample_over_bytes: match low.read {
+                ReadArg::Auto => SAMPLE_OVER_BYTES,
+                ReadArg::Whole => u64::MAX,
+                ReadArg::Sample => 0,
+            },
+        }
+    }
+
+    /// Hashing as it was asked for; `progress` is told of bytes.
+    pub(crate) fn hashing<'a>(&'a self, progress: &'a (dyn Fn(u64) + Sync)) -> Hashing<'a> {
+        Hashing {
+            threads: self.threads,
+            sample_over_bytes: self.sample_over_bytes,
+            cancel: &self.cancel,
+            progress,
         }
     }
 

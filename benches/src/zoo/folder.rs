@@ -32,7 +32,12 @@ pub fn hash_folder(dir: &Path) -> Result<Folder, Box<dyn Error>> {
     }
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let (cancel, progress) = (AtomicBool::new(false), |_: u64| {});
-    let hashing = Hashing { threads, cancel: &cancel, progress: &progress };
+    let hashing = Hashing {
+        threads,
+        sample_over_bytes: phash_library::SAMPLE_OVER_BYTES,
+        cancel: &cancel,
+        progress: &progress,
+    };
     hash_files(inputs, &hashing, |hashed| match hashed {
         Ok(hashed) => {
             let name = Path::new(&hashed.name).strip_prefix(dir).unwrap_or(Path::new(&hashed.name));

@@ -25,6 +25,8 @@ pub enum Event<'a> {
         version: u32,
         /// Whether it has too few features to be sure of anything.
         weak: bool,
+        /// Whether it was hashed from a sample of its bytes.
+        sampled: bool,
     },
     /// The contents are stored already; the label was recorded as another source of them.
     Duplicate {

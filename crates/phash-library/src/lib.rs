@@ -32,7 +32,7 @@ pub use event::Event;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
-pub use pipeline::{BUDGET_BYTES, HashedFile, Hashing, Input, hash_file, hash_files};
+pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
 pub use schema::schema;
 pub use segments::index;

@@ -115,6 +115,7 @@ fn query() -> HashedFile {
             views: PerView::default(),
             tensors: (0..TENSORS).map(hash).collect(),
             content_digest: Digest([0; 32]),
+            sampled: false,
         },
     }
 }

@@ -31,7 +31,7 @@ fn stream(name: String, bytes: Vec<u8>) -> Input {
 fn hash_all(threads: usize, count: u64) -> Vec<Result<HashedFile, Error>> {
     let cancel = AtomicBool::new(false);
     let threads = NonZeroUsize::new(threads).unwrap();
-    let hashing = Hashing { threads, cancel: &cancel, progress: &|_| {} };
+    let hashing = Hashing { threads, sample_over_bytes: u64::MAX, cancel: &cancel, progress: &|_| {} };
     // Sizes differ, so that later files finish before earlier ones; every tenth is broken.
     let input = |n: u64| {
         let bytes = if n % 10 == 9 { Vec::new() } else { file(n, 16 + (n * 37) % 200) };
@@ -69,7 +69,12 @@ fn results_come_in_order_and_do_not_depend_on_the_number_of_threads() {
 fn progress_adds_up_to_the_bytes_of_the_tensors() {
     let (cancel, bytes) = (AtomicBool::new(false), AtomicU64::new(0));
     let progress = |len: u64| _ = bytes.fetch_add(len, Ordering::Relaxed);
-    let hashing = Hashing { threads: NonZeroUsize::new(2).unwrap(), cancel: &cancel, progress: &progress };
+    let hashing = Hashing {
+        threads: NonZeroUsize::new(2).unwrap(),
+        sample_over_bytes: u64::MAX,
+        cancel: &cancel,
+        progress: &progress,
+    };
     hash_file(stream("a".to_owned(), file(1, 100)), &hashing).unwrap();
     assert_eq!(bytes.load(Ordering::Relaxed), 100 * 64 * 4);
 }
@@ -84,17 +89,32 @@ fn a_file_that_changes_while_it_is_hashed_is_refused() {
     let cancel = AtomicBool::new(false);
     // Its bytes have been read when progress is told.
     let rewrite = |_| std::fs::write(&path, file(2, 100)).unwrap();
-    let hashing = Hashing { threads: NonZeroUsize::MIN, cancel: &cancel, progress: &rewrite };
+    let hashing = Hashing {
+        threads: NonZeroUsize::MIN,
+        sample_over_bytes: u64::MAX,
+        cancel: &cancel,
+        progress: &rewrite,
+    };
     let error = hash_file(Input::Path(path.clone()), &hashing).unwrap_err().to_string();
     assert!(error.contains("a.safetensors: changed while it was read"), "{error}");
-    let hashing = Hashing { threads: NonZeroUsize::MIN, cancel: &cancel, progress: &|_| {} };
+    let hashing = Hashing {
+        threads: NonZeroUsize::MIN,
+        sample_over_bytes: u64::MAX,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     hash_file(Input::Path(path), &hashing).unwrap();
 }
 
 #[test]
 fn cancelling_ends_the_run_early_and_says_so() {
     let cancel = AtomicBool::new(false);
-    let hashing = Hashing { threads: NonZeroUsize::new(2).unwrap(), cancel: &cancel, progress: &|_| {} };
+    let hashing = Hashing {
+        threads: NonZeroUsize::new(2).unwrap(),
+        sample_over_bytes: u64::MAX,
+        cancel: &cancel,
+        progress: &|_| {},
+    };
     let inputs = (0..500).map(|n| stream(n.to_string(), file(n, 64))).collect();
     let mut results = 0;
     let ended = hash_files(inputs, &hashing, |_| {
@@ -112,7 +132,12 @@ fn cancelling_ends_the_run_early_and_says_so() {
 fn a_caller_that_panics_does_not_leave_threads_behind() {
     let caught = std::panic::catch_unwind(|| {
         let cancel = AtomicBool::new(false);
-        let hashing = Hashing { threads: NonZeroUsize::new(2).unwrap(), cancel: &cancel, progress: &|_| {} };
+        let hashing = Hashing {
+            threads: NonZeroUsize::new(2).unwrap(),
+            sample_over_bytes: u64::MAX,
+            cancel: &cancel,
+            progress: &|_| {},
+        };
         let inputs = (0..200).map(|n| stream(n.to_string(), file(n, 64))).collect();
         let _ = hash_files(inputs, &hashing, |_| panic!("on purpose"));
     });

@@ -1,11 +1,10 @@
 //! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
 
 use phash_library::{
-    Comparison, Finding, HashedFile, Hashing, Matched, Standing, Tally, TensorPair, Verdict, View, compare,
-    hash_files,
+    Comparison, Finding, HashedFile, Matched, Standing, Tally, TensorPair, Verdict, View, compare, hash_files,
 };
 
-use super::describe::{TellingViews, per_view, standing_tone, tone, weak_remark};
+use super::describe::{TellingViews, note_sample, per_view, standing_tone, tone, weak_remark};
 use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -21,10 +20,13 @@ pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failu
     let progress = Progress::new("compare");
     progress.set_total(total_bytes(&inputs));
     let advance = |bytes| progress.advance(bytes);
-    let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+    let hashing = high.hashing(&advance);
     let mut files = Vec::new();
     hash_files(inputs, &hashing, |result| match result {
-        Ok(file) => files.push(file),
+        Ok(file) => {
+            progress.suspend(|| note_sample(&file));
+            files.push(file);
+        }
         Err(error) => progress.suspend(|| message::error(&error.to_string())),
     })?;
     drop(progress);

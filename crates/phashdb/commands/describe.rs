@@ -2,14 +2,32 @@
 
 use std::collections::BTreeSet;
 
-use phash_library::{Closeness, PerView, Standing, View, WEAK_FEATURES};
+use phash_library::{Closeness, HashedFile, PerView, Standing, View, WEAK_FEATURES};
 
+use crate::message;
 use crate::output::table::{Column, Style, Tone};
 use crate::output::{Value, number};
 
 /// One value for each view, by name.
 pub(super) fn per_view<T: Copy + Into<Value>>(values: &PerView<Option<T>>) -> Value {
     Value::object(values.iter().map(|(view, value)| (view.name(), Value::from(*value))))
+}
+
+/// Says on standard error that a model was hashed from a sample of its bytes.
+pub(super) fn note_sample(file: &HashedFile) {
+    if file.hash.sampled {
+        message::note(&sample_note(&file.name));
+    }
+}
+
+/// What it means that a model was hashed from a sample.
+pub(super) fn sample_note(name: &str) -> String {
+    format!("{name}: hashed from a sample: the same codes, but digests of their own (--read whole reads all)")
+}
+
+/// How much was read, as in `--read`.
+pub(super) fn read_name(sampled: bool) -> &'static str {
+    if sampled { "sample" } else { "whole" }
 }
 
 /// Bytes in order, two digits each.

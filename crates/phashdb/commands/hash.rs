@@ -1,8 +1,8 @@
 //! `phashdb hash FILE...`: codes, features and digests of weights files, without a library.
 
-use phash_library::{HashedFile, Hashing, PerView, TensorInfo, View, ViewHash, hash_files};
+use phash_library::{HashedFile, PerView, TensorInfo, View, ViewHash, hash_files};
 
-use super::describe::weak_remark;
+use super::describe::{note_sample, read_name, weak_remark};
 use crate::args::HashArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -28,6 +28,7 @@ fn columns(with_tensors: bool) -> Vec<String> {
                 "skipped_reasons",
                 "file_digest",
                 "content_digest",
+                "read",
                 "format",
                 "len_bytes",
             ],
@@ -47,11 +48,12 @@ pub(super) fn run(args: &HashArgs, high: &HiArgs) -> Result<ExitStatus, Failure>
     let progress = Progress::new("hash");
     progress.set_total(total_bytes(&inputs));
     let advance = |bytes| progress.advance(bytes);
-    let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+    let hashing = high.hashing(&advance);
     let (mut failed, mut weak, mut printing) = (false, false, Ok(()));
     hash_files(inputs, &hashing, |result| match result {
         Ok(file) => {
             weak |= file.hash.is_weak();
+            progress.suspend(|| note_sample(&file));
             if printing.is_ok() {
                 printing = progress.suspend(|| print(&mut output, &file, args.tensors));
             }
@@ -98,6 +100,7 @@ fn record(file: &HashedFile) -> Record {
         .with("skipped_reasons", Value::object(skipped.iter().map(|(reason, count)| (reason.name(), *count))))
         .with("file_digest", file.file_digest.to_string())
         .with("content_digest", hash.content_digest.to_string())
+        .with("read", read_name(hash.sampled))
         .with("format", file.format)
         .with("len_bytes", file.stamp.len_bytes)
 }

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use phash_library::{Candidate, Event, Hashing, IngestSummary, ingest, walk};
+use phash_library::{Candidate, Event, IngestSummary, ingest, walk};
 
+use super::describe::{read_name, sample_note};
 use crate::args::IngestArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let started = Instant::now();
     let candidates = candidates(args)?;
     let mut output = high.output();
-    output.columns(&["type", "path", "id", "version", "weak", "reason"]);
+    output.columns(&["type", "path", "id", "version", "weak", "read", "reason"]);
     if candidates.is_empty() {
         // Nothing is created for nothing.
         message::warning("no weights files found (*.safetensors, *.safetensors.index.json)");
@@ -29,7 +30,7 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     }
     let progress = Progress::new("ingest");
     let advance = |bytes| progress.advance(bytes);
-    let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+    let hashing = high.hashing(&advance);
     let mut tell =
         Tell { output: &mut output, progress: &progress, files: 0, done: 0, bytes: 0, printing: Ok(()) };
     let result = ingest(&high.db, candidates, args.commit_every, &hashing, &mut |event| tell.event(&event));
@@ -122,11 +123,17 @@ impl Tell<'_> {
                 ));
                 return;
             }
-            Event::Ingested { label, id, version, weak } => Record::new("ingested")
-                .with("path", *label)
-                .with("id", *id)
-                .with("version", *version)
-                .with("weak", *weak),
+            Event::Ingested { label, id, version, weak, sampled } => {
+                if *sampled {
+                    self.progress.suspend(|| message::note(&sample_note(label)));
+                }
+                Record::new("ingested")
+                    .with("path", *label)
+                    .with("id", *id)
+                    .with("version", *version)
+                    .with("weak", *weak)
+                    .with("read", read_name(*sampled))
+            }
             Event::Duplicate { label, id, version } => {
                 Record::new("duplicate").with("path", *label).with("id", *id).with("version", *version)
             }

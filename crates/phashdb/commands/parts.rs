@@ -2,11 +2,9 @@
 
 use std::time::Instant;
 
-use phash_library::{
-    Hashing, Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces, hash_files,
-};
+use phash_library::{Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces, hash_files};
 
-use super::describe::{per_view, standing_tone, tone};
+use super::describe::{note_sample, per_view, standing_tone, tone};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -78,7 +76,7 @@ impl Run {
         let progress = Progress::new("hash");
         progress.set_total(total_bytes(&inputs));
         let advance = |bytes| progress.advance(bytes);
-        let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+        let hashing = high.hashing(&advance);
         let mut searching = Ok(());
         hash_files(inputs, &hashing, |result| {
             if searching.is_err() {
@@ -86,6 +84,7 @@ impl Run {
             }
             searching = progress.suspend(|| match result {
                 Ok(file) => {
+                    note_sample(&file);
                     let parts = self.library.parts(&file, self.limits);
                     self.show(&file.name, parts)
                 }

@@ -3,9 +3,11 @@
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use phash_library::{Hashing, Hit, Library, Mode, ModelCode, Query, View, hash_files};
+use phash_library::{Hit, Library, Mode, ModelCode, Query, View, hash_files};
 
-use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
+use super::describe::{
+    TellingViews, closeness_cells, no_views, note_sample, per_view, view_columns, views, weak_remark,
+};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -98,7 +100,7 @@ impl Run {
         let progress = Progress::new("hash");
         progress.set_total(total_bytes(&inputs));
         let advance = |bytes| progress.advance(bytes);
-        let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+        let hashing = high.hashing(&advance);
         let mut searching = Ok(());
         hash_files(inputs, &hashing, |result| {
             if searching.is_err() {
@@ -106,6 +108,7 @@ impl Run {
             }
             searching = progress.suspend(|| match result {
                 Ok(file) => {
+                    note_sample(&file);
                     if file.hash.is_weak() {
                         message::warning(&format!("{}: {}", file.name, weak_remark()));
                     }

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use phash_library::{Fingerprint, Group, Grouping, Hashing, Neighbour, Verdict, group, hash_files, walk};
+use phash_library::{Fingerprint, Group, Grouping, Neighbour, Verdict, group, hash_files, walk};
 
-use super::describe::{TellingViews, closeness_cells, no_views, view_columns, views, weak_remark};
+use super::describe::{
+    TellingViews, closeness_cells, no_views, note_sample, view_columns, views, weak_remark,
+};
 use crate::args::ScanArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -67,11 +69,12 @@ fn hash_all(args: &ScanArgs, high: &HiArgs) -> Result<Work, Failure> {
     }
     progress.set_total(total);
     let advance = |bytes| progress.advance(bytes);
-    let hashing = Hashing { threads: high.threads, cancel: &high.cancel, progress: &advance };
+    let hashing = high.hashing(&advance);
     let files = inputs.len() as u64;
     hash_files(inputs, &hashing, |result| match result {
         Ok(file) => {
             work.bytes += file.stamp.len_bytes;
+            progress.suspend(|| note_sample(&file));
             work.models.push(Fingerprint::from(&file));
             progress.message(format!(
                 "{} of {} files",

@@ -93,7 +93,7 @@ pub fn ingest(
 /// How a candidate ended; told after the next commit.
 #[derive(Debug)]
 enum Ending {
-    Ingested { label: String, id: u32, version: u32, weak: bool },
+    Ingested { label: String, id: u32, version: u32, weak: bool, sampled: bool },
     Duplicate { label: String, id: u32, version: u32 },
     Unchanged { label: String, id: u32 },
     Skipped { label: String, error: Error },
@@ -133,9 +133,9 @@ impl Run<'_, '_> {
         self.since = Instant::now();
         for ending in std::mem::take(&mut self.waiting) {
             let (count, event) = match &ending {
-                Ending::Ingested { label, id, version, weak } => (
+                Ending::Ingested { label, id, version, weak, sampled } => (
                     &mut self.summary.ingested,
-                    Event::Ingested { label, id: *id, version: *version, weak: *weak },
+                    Event::Ingested { label, id: *id, version: *version, weak: *weak, sampled: *sampled },
                 ),
                 Ending::Duplicate { label, id, version } => {
                     (&mut self.summary.duplicate, Event::Duplicate { label, id: *id, version: *version })

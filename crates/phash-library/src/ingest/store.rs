@@ -45,7 +45,9 @@ pub(super) fn put(writer: &mut Writer, label: String, path: &str, hashed: &Hashe
         tensors: &tensors,
     })?;
     Ok(match outcome {
-        Outcome::Ingested { id, version } => Ending::Ingested { label, id, version, weak },
+        Outcome::Ingested { id, version } => {
+            Ending::Ingested { label, id, version, weak, sampled: hash.sampled }
+        }
         Outcome::Duplicate { of, version } => Ending::Duplicate { label, id: of, version },
         Outcome::Unchanged { id } => Ending::Unchanged { label, id },
     })

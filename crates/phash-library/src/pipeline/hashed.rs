@@ -16,6 +16,7 @@ pub struct HashedFile {
     pub file_digest: Digest,
     /// The tensors, in the order of `hash.tensors`.
     pub tensors: Vec<TensorInfo>,
-    /// Codes of the model and of each tensor, and the digest of the contents.
+    /// Codes of the model and of each tensor, and the digest of the contents. If it was hashed from a sample
+    /// (`hash.sampled`), its digests equal those of samples alone.
     pub hash: ModelHash,
 }

@@ -1,11 +1,10 @@
 //! Hashing many weights files on several threads: one thread opens and plans, workers sketch tensors, the caller takes
 //! the results in the order of the inputs.
 //!
-//! What must hold: the result does not depend on the number of threads; tensors in memory sum to at most the largest one
-//! of a model being hashed, or [`BUDGET_BYTES`]; no more than [`window`] models are open or finished but not taken; whoever stops
+//! What must hold: the result does not depend on the number of threads; memory does not grow with the tensors (each thread
+//! has a [`Scratch`](phash_core::Scratch)); no more than [`window`] models are open or finished but not taken; whoever stops
 //! taking ends all threads.
 
-mod gate;
 mod hashed;
 mod input;
 mod opener;
@@ -23,16 +22,18 @@ pub use hashed::HashedFile;
 pub use input::Input;
 
 use crate::error::{Error, Result};
-use gate::Gate;
 
-/// Tensor bytes held in memory at one time, unless the largest tensor of the model being hashed is larger.
-pub const BUDGET_BYTES: u64 = 32 << 20;
+/// Models whose tensors have more bytes are hashed from a sample, unless something else is asked for.
+pub const SAMPLE_OVER_BYTES: u64 = 4 << 30;
 
-/// How hashing is done; nothing here changes a result.
+/// How hashing is done; nothing here changes a code.
 #[derive(Clone, Copy)]
 pub struct Hashing<'a> {
     /// Hashing threads.
     pub threads: NonZeroUsize,
+    /// Models whose tensors have more bytes than this are hashed from a sample ([`Reading::Sample`]), which gives the same
+    /// codes but digests of their own; [`SAMPLE_OVER_BYTES`] by default, 0 for all models, [`u64::MAX`] for none.
+    pub sample_over_bytes: u64,
     /// Raised by somebody to have the work stopped.
     pub cancel: &'a AtomicBool,
     /// Called with the number of tensor bytes hashed since the last call, from any thread.
@@ -108,35 +109,35 @@ pub(crate) fn run<T>(
     take: impl FnOnce(&mut Results<'_>) -> T,
 ) -> T {
     let threads = hashing.threads.get();
-    let gate = Gate::new(BUDGET_BYTES);
+    let closed = AtomicBool::new(false);
     let (slot_sender, slots) = channel::bounded(window(threads));
     let (task_sender, tasks) = channel::bounded(2 * threads);
     let (finished_sender, finished) = channel::bounded(window(threads));
     std::thread::scope(|scope| {
-        let gate = &gate;
+        let closed = &closed;
         for _ in 0..threads {
             let (tasks, finished) = (tasks.clone(), finished_sender.clone());
             scope.spawn(move || worker::work(&tasks, &finished, hashing));
         }
         drop(tasks);
         scope.spawn(move || {
-            opener::open_all(inputs, gate, &slot_sender, &task_sender, &finished_sender, hashing)
+            opener::open_all(inputs, closed, &slot_sender, &task_sender, &finished_sender, hashing)
         });
         let mut results =
             Results { finished, slots, early: BTreeMap::new(), next: 0, cancel: hashing.cancel };
         // Dropped even if `take` panics, so that the threads end and the scope can.
-        let _closer = Closer(gate);
+        let _closer = Closer(closed);
         let taken = take(&mut results);
         drop(results);
         taken
     })
 }
 
-struct Closer<'g>(&'g Gate);
+struct Closer<'a>(&'a AtomicBool);
 
 impl Drop for Closer<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,14 +1,13 @@
 //! The opening thread: opens one input after the other, plans it, and hands out its tensors as tasks. It waits for a
-//! slot before it opens a model and for the gate before it hands out a tensor; it ends when nobody listens any more.
+//! slot before it opens a model; it ends when nobody listens any more.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crossbeam::channel::Sender;
-use phash_core::{ModelHasher, Plan, TensorInfo, TensorSource as _};
+use phash_core::{ModelHasher, Plan, Reading, TensorInfo, TensorSource as _};
 
-use super::gate::Gate;
 use super::task::{Model, Task};
 use super::{Finished, Hashing, Input};
 use crate::error::Result;
@@ -16,11 +15,11 @@ use crate::error::Result;
 /// Small tensors are handed out together up to this many bytes: one task is then some hundred microseconds of work.
 const TASK_BYTES: u64 = 1 << 20;
 
-pub(super) fn open_all<'g>(
+pub(super) fn open_all(
     inputs: Vec<Input>,
-    gate: &'g Gate,
+    closed: &AtomicBool,
     slots: &Sender<()>,
-    tasks: &Sender<Task<'g>>,
+    tasks: &Sender<Task>,
     finished: &Sender<Finished>,
     hashing: &Hashing<'_>,
 ) {
@@ -28,30 +27,29 @@ pub(super) fn open_all<'g>(
         if hashing.cancel.load(Ordering::Relaxed) || slots.send(()).is_err() {
             return;
         }
-        let model = match open(number, input) {
+        let model = match open(number, input, hashing.sample_over_bytes) {
             Ok(model) => Arc::new(model),
             Err(error) => match finished.send((number, Err(error))) {
                 Ok(()) => continue,
                 Err(_) => return,
             },
         };
-        let all = model.file.tensors();
-        let largest_bytes = all.iter().map(|tensor| tensor.len_bytes).max().unwrap_or(0);
-        for tensors in tasks_of(all) {
-            let len_bytes = tensors_bytes(&all[tensors.clone()]);
-            let Some(permit) = gate.enter(len_bytes, largest_bytes) else { return };
-            let task = Task { model: Arc::clone(&model), tensors, _permit: permit };
-            if hashing.cancel.load(Ordering::Relaxed) || tasks.send(task).is_err() {
+        for tensors in tasks_of(model.file.tensors()) {
+            let task = Task { model: Arc::clone(&model), tensors };
+            let stopped = hashing.cancel.load(Ordering::Relaxed) || closed.load(Ordering::Relaxed);
+            if stopped || tasks.send(task).is_err() {
                 return;
             }
         }
     }
 }
 
-fn open(number: usize, input: Input) -> Result<Model> {
+fn open(number: usize, input: Input, sample_over_bytes: u64) -> Result<Model> {
     let name = input.name();
     let file = input.open()?;
-    let plan = Plan::new(file.tensors());
+    let reading =
+        if tensors_bytes(file.tensors()) > sample_over_bytes { Reading::Sample } else { Reading::Whole };
+    let plan = Plan::new(file.tensors()).reading(reading);
     let progress = Mutex::new(Some(ModelHasher::new(file.tensors().len())));
     Ok(Model { number, name, file, plan, progress })
 }

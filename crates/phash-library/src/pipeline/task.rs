@@ -6,8 +6,6 @@ use std::sync::{Arc, Mutex};
 use phash_core::{ModelHasher, Plan};
 use phash_weights::WeightsFile;
 
-use super::gate::Permit;
-
 /// A model being hashed.
 pub(super) struct Model {
     pub(super) number: usize,
@@ -19,9 +17,7 @@ pub(super) struct Model {
 }
 
 /// Tensors of one model, to be sketched by one worker.
-pub(super) struct Task<'g> {
+pub(super) struct Task {
     pub(super) model: Arc<Model>,
     pub(super) tensors: Range<usize>,
-    /// Given back when the task is dropped.
-    pub(super) _permit: Permit<'g>,
 }

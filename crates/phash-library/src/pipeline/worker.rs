@@ -13,7 +13,7 @@ use super::task::{Model, Task};
 use super::{Finished, HashedFile, Hashing};
 use crate::error::{Error, Result};
 
-pub(super) fn work(tasks: &Receiver<Task<'_>>, finished: &Sender<Finished>, hashing: &Hashing<'_>) {
+pub(super) fn work(tasks: &Receiver<Task>, finished: &Sender<Finished>, hashing: &Hashing<'_>) {
     let mut scratch = Scratch::default();
     for task in tasks {
         if hashing.cancel.load(Ordering::Relaxed) {
@@ -34,7 +34,7 @@ pub(super) fn work(tasks: &Receiver<Task<'_>>, finished: &Sender<Finished>, hash
 
 /// Sketches the task's tensors; the hash if they were the model's last ones. An error is given once a model: the tasks
 /// that follow find it failed and do nothing.
-fn sketch_all(task: &Task<'_>, scratch: &mut Scratch, hashing: &Hashing<'_>) -> Result<Option<ModelHash>> {
+fn sketch_all(task: &Task, scratch: &mut Scratch, hashing: &Hashing<'_>) -> Result<Option<ModelHash>> {
     let model = &*task.model;
     for tensor in task.tensors.clone() {
         if lock(model).is_none() {
