@@ -166,6 +166,9 @@ class Victim:
             for share in (0.01, 0.02, 0.05, 0.1):
                 noisy = harmless.noisy(rows[attack], self.names, share, self.generator())
                 self.row(f"{attack} + noise {share:.0%}", noisy, rows[attack])
+        tuned = self.file.with_name(f"{self.file.stem}.tuned-0.98.safetensors")
+        if tuned.exists():
+            self.row("fine-tuned to cosine .98 + permuted + rescaled", rescaled(permuted(read(tuned))))
         self.free = rows
 
 

@@ -109,6 +109,8 @@ def main():
         if pairs:
             least = [min(of_view) for of_view in zip(*pairs)]
             print(line(label, f"the closest of {len(pairs)} pairs of twins", least, min))
+        for tuned in sorted((trained / label).parent.glob(f"{Path(label).name}.tuned-0.*.safetensors"), reverse=True):
+            print(line(label, f"fine-tune, {tuned.stem.split('.', 1)[1]}", distances(original, codes(tuned)), max))
         for row in attacks:
             found = distances(original, codes(work / label.replace("/", "-") / row["file"]))
             print(line(label, row["attack"], found, max), flush=True)
