@@ -374,8 +374,12 @@ fn agree_on_what_a_sample_does_not_look_at() {
             });
             Model::new(vec![Tensor::new("w", Dtype::F64, shape, bytes.collect())])
         };
-        for rest in [0, -3, -600] {
+        let large = behind == 1000;
+        for &rest in if large { &[-3][..] } else { &[0, -3, -600] } {
             for row in [f64::NAN, f64::INFINITY, f64::MAX, 1.0, 0.0, 5e-324] {
+                if large && row.is_finite() && row < 2.0 {
+                    continue;
+                }
                 check(&format!("{shape:?}: {row} among 2^{rest}"), &filled(rest, &row.to_le_bytes()));
             }
         }

@@ -7,8 +7,8 @@ pub(crate) fn effective_bits(view: &str, features: u32) -> u32 {
         "energy" => (1.4, 0.13),
         "blocks" => (1.5, 0.15),
         "weights" => (1.7, 0.03),
-        "order" => (2.0, 0.06),
-        "orbit" => (1.5, 0.05),
+        "order" => (1.7, 0.04),
+        "orbit" => (1.6, 0.04),
         _ => panic!("section 8 has no view {view}"),
     };
     if features == 0 {

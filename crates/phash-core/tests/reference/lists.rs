@@ -43,12 +43,15 @@ pub(crate) struct Lists {
     pub(crate) views: [Vec<List>; VIEWS],
     /// The lengths of the axes that are cut into channels, whether or not they gave features.
     pub(crate) axes: Vec<usize>,
+    /// `R*` and `C*`.
+    pub(crate) lengths: [usize; 2],
 }
 
 /// The lists of a cut tensor, computed in `T`.
 pub(crate) fn lists<T: Real>(cut: &Cut) -> Lists {
     let square = cut.dense && cut.all_rows == cut.all_columns;
-    let mut lists = Lists { views: Default::default(), axes: Vec::new() };
+    let mut lists =
+        Lists { views: Default::default(), axes: Vec::new(), lengths: [cut.all_rows, cut.all_columns] };
     let sample = Matrix::<T>::new(cut, &cut.sample);
 
     let mut axes = vec![(cut.all_rows, &sample.row_sum)];
@@ -77,9 +80,9 @@ pub(crate) fn lists<T: Real>(cut: &Cut) -> Lists {
         let Sums { fields, features } = orbit(&whole);
         let transposed = square.then(|| {
             let mut result = Vec::new();
-            for field in features.chunks(5 * 16) {
+            for field in features.chunks(5 * 25) {
                 for pair in [1, 0, 3, 2, 4] {
-                    result.extend(exchanged(&field[pair * 16..(pair + 1) * 16], 4));
+                    result.extend(exchanged(&field[pair * 25..(pair + 1) * 25], 5));
                 }
             }
             result

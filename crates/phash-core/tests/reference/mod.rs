@@ -85,15 +85,19 @@ pub(crate) fn hash_model(model: &[Tensor]) -> ModelHash {
         tensors.push(hash);
     }
     let axes: Vec<usize> = counted.iter().flat_map(|lists| lists.axes.clone()).collect();
-    let occurs_twice = |list: &List| {
-        let twice = axes.iter().filter(|&&axis| axis as u64 == list.key.sizes[0]).count() >= 2;
-        list.key.statistic != 1 || twice
+    let occurs_twice = |length: usize| axes.iter().filter(|&&axis| axis == length).count() >= 2;
+    let counts = |lists: &Lists, list: &List| match list.key.statistic {
+        1 => occurs_twice(usize::try_from(list.key.sizes[0]).unwrap()),
+        5 | 6 => lists.lengths.into_iter().all(occurs_twice),
+        _ => true,
     };
     let mut views = Views::default();
     for view in 0..VIEWS {
-        let lists: Vec<List> =
-            counted.iter().flat_map(|lists| lists.views[view].clone()).filter(occurs_twice).collect();
-        views[view] = tally(&lists).hash();
+        let mut counting = Vec::new();
+        for lists in &counted {
+            counting.extend(lists.views[view].iter().filter(|list| counts(lists, list)).cloned());
+        }
+        views[view] = tally(&counting).hash();
     }
     let weak = views.iter().map(|view| view.features).sum::<u32>() < 2000;
     ModelHash { views, tensors, content_digest: digest::content(model), weak }

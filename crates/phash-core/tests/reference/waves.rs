@@ -5,16 +5,18 @@ use std::f64::consts::PI;
 use super::planes::{Matrix, Plane, cubes, sum_of};
 use super::real::{Real, ascending, dot, lanes, real};
 
-/// Waves 1 to `count` over channels of these coordinates.
-fn waves<T: Real>(coordinates: &[f64], count: usize) -> Vec<Vec<T>> {
+/// Waves `from` to `to` over channels of these coordinates.
+fn waves<T: Real>(coordinates: &[f64], from: usize, to: usize) -> Vec<Vec<T>> {
     let n = coordinates.len();
     let first: Vec<f64> = coordinates.iter().map(|x| libm::cos(PI * x)).collect();
     let mut before = vec![1.0; n];
     let mut wave = first.clone();
     let mut result = Vec::new();
-    for _ in 0..count {
-        let mean = ascending(&wave) / real(n);
-        result.push(wave.iter().map(|t| T::of(t - mean)).collect());
+    for q in 1..=to {
+        if q >= from {
+            let mean = ascending(&wave) / real(n);
+            result.push(wave.iter().map(|t| T::of(t - mean)).collect());
+        }
         let next = (0..n).map(|i| (2.0 * first[i]) * wave[i] - before[i]).collect();
         before = wave;
         wave = next;
@@ -58,11 +60,11 @@ pub(crate) struct Sums {
 pub(crate) fn weights<T: Real>(matrix: &Matrix<T>, dense: bool) -> Sums {
     let by_index = |n: usize| -> Vec<f64> { (0..n).map(|i| (real(i) + 0.5) / real(n)).collect() };
     let fields = matrix.orbits(&matrix.normalised);
-    let row_waves = waves(&by_index(matrix.rows), 16);
+    let row_waves = waves(&by_index(matrix.rows), 1, 16);
     let mut features = Vec::new();
     for field in &fields {
         if dense {
-            features.extend(sums(field, &row_waves, &waves(&by_index(matrix.columns), 16)));
+            features.extend(sums(field, &row_waves, &waves(&by_index(matrix.columns), 1, 16)));
         } else {
             let scale = (real(matrix.rows) / 2.0).sqrt();
             features.extend(over_rows(field, &row_waves).concat().iter().map(|t| t.wide() / scale));
@@ -91,8 +93,8 @@ pub(crate) fn order<T: Real>(matrix: &Matrix<T>) -> Sums {
     let (u, v) = matrix.equilibrate();
     let mut fields = matrix.orbits(&matrix.normalised);
     fields.push(cubes(&matrix.equilibrated(&u, &v)));
-    let row_waves = waves(&by_energy(&matrix.row_sum), 8);
-    let column_waves = waves(&by_energy(&matrix.column_sum), 8);
+    let row_waves = waves(&by_energy(&matrix.row_sum), 2, 9);
+    let column_waves = waves(&by_energy(&matrix.column_sum), 2, 9);
     let features = fields.iter().flat_map(|field| sums(field, &row_waves, &column_waves)).collect();
     Sums { fields: fields.len(), features }
 }
@@ -132,7 +134,7 @@ pub(crate) fn orbit<T: Real>(matrix: &Matrix<T>) -> Sums {
     let tails_columns: Vec<T> =
         columns_under(&uu, &matrix.f).iter().zip(&vv).map(|(&sum, &vv)| sum * vv).collect();
 
-    let waves_of = |values: &Vec<T>| waves::<T>(&by_rank(values), 4);
+    let waves_of = |values: &Vec<T>| waves::<T>(&by_rank(values), 2, 6);
     let (rows_near, rows_far, rows_tails) =
         (waves_of(&near_rows), waves_of(&far_rows), waves_of(&tails_rows));
     let (columns_near, columns_far, columns_tails) =
@@ -144,8 +146,7 @@ pub(crate) fn orbit<T: Real>(matrix: &Matrix<T>) -> Sums {
         (&rows_near, &columns_tails),
         (&rows_tails, &columns_tails),
     ];
-    let mut fields = matrix.orbits(&equilibrated);
-    fields.push(cubes(&equilibrated));
+    let fields = matrix.orbits(&equilibrated);
     let mut features = Vec::new();
     for field in &fields {
         for (row_waves, column_waves) in pairs {
