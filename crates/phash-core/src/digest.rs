@@ -38,23 +38,42 @@ pub(crate) fn tensor_record(info: &TensorInfo, leaf: &Digest) -> Digest {
 
 /// Stands for a tensor's bytes where only a sample of them was read: BLAKE3 in key-derivation mode, so that it never is
 /// the digest of all bytes.
-pub(crate) struct SampleDigest(blake3::Hasher);
+pub(crate) struct SampleDigest {
+    hasher: blake3::Hasher,
+    /// Bytes come a few at a time, and are hashed many times faster together.
+    waiting: Vec<u8>,
+}
+
+/// So many bytes are hashed together.
+const TOGETHER: usize = 1 << 16;
 
 impl Default for SampleDigest {
     fn default() -> Self {
-        Self(blake3::Hasher::new_derive_key("phashdb tensor sample v1"))
+        Self {
+            hasher: blake3::Hasher::new_derive_key("phashdb tensor sample v1"),
+            waiting: Vec::with_capacity(TOGETHER),
+        }
     }
 }
 
 impl SampleDigest {
     /// Adds bytes that were looked at.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        if self.waiting.len() + bytes.len() > TOGETHER {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+        if bytes.len() > TOGETHER {
+            self.hasher.update(bytes);
+        } else {
+            self.waiting.extend_from_slice(bytes);
+        }
     }
 
     /// The digest of all that was added.
-    pub(crate) fn finish(&self) -> Digest {
-        Digest(self.0.finalize().into())
+    pub(crate) fn finish(mut self) -> Digest {
+        self.hasher.update(&self.waiting);
+        Digest(self.hasher.finalize().into())
     }
 }
 
@@ -69,4 +88,20 @@ pub(crate) fn content_digest(records: &mut [Digest], sampled: bool) -> Digest {
         hasher.update(&record.0);
     }
     Digest(hasher.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_the_digest_of_its_bytes_however_they_come() {
+        let bytes: Vec<u8> = (0..300_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let expected = blake3::derive_key("phashdb tensor sample v1", &bytes);
+        for len in [1, 72, 4_096, TOGETHER - 1, TOGETHER, TOGETHER + 1, bytes.len()] {
+            let mut digest = SampleDigest::default();
+            bytes.chunks(len).for_each(|piece| digest.add(piece));
+            assert_eq!(digest.finish().0, expected, "{len}");
+        }
+    }
 }
