@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 VIEWS = ("energy", "blocks", "weights", "order", "orbit")
-SPREAD = {"energy": (1.4, 0.13), "blocks": (1.5, 0.15), "weights": (1.7, 0.03), "order": (2.0, 0.06),
-          "orbit": (1.5, 0.05)}
+SPREAD = {"energy": (1.4, 0.13), "blocks": (1.5, 0.15), "weights": (1.7, 0.03), "order": (1.7, 0.04),
+          "orbit": (1.6, 0.04)}
 BITS, FLOOR = 512, 2.0 ** -20
 MASK, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15
 
@@ -143,8 +143,8 @@ def by_rank(values):
     return (below + equal / 2) / len(values)
 
 
-def waves(coordinates, count):
-    rows = torch.cos(math.pi * torch.arange(1, count + 1)[:, None] * coordinates[None])
+def waves(coordinates, count, first=1):
+    rows = torch.cos(math.pi * torch.arange(first, first + count)[:, None] * coordinates[None])
     return rows - rows.mean(1, keepdim=True)
 
 
@@ -233,16 +233,16 @@ def tensor_features(cut, values, wanted):
     clipped = equilibrated.clamp(-3, 3)
     cubes = ((clipped ** 3 - 3 * clipped) / 2.4494898).sum(0) / cut.positions ** 0.5
     fields = torch.cat([gathered(planes, cut.orbits), cubes[None]])
-    x = over(fields, waves(by_energy(squares.sum(1)), 8), waves(by_energy(squares.sum(0)), 8))
+    x = over(fields, waves(by_energy(squares.sum(1)), 8, 2), waves(by_energy(squares.sum(0)), 8, 2))
     for octave, share in octaves(cut):
         add("order", (5, len(fields), octave, 0), x, x.transpose(1, 2) if cut.square else None, share)
 
-    fields = torch.cat([gathered(equilibrated, cut.orbits), cubes[None]])
+    fields = gathered(equilibrated, cut.orbits)
     whole = equilibrated.sum(0) / cut.positions ** 0.5
     row_totals, column_totals = whole.sum(1), whole.sum(0)
     down = [(whole @ column_totals).abs(), row_totals.abs(), (fourths @ v.square()) * u.square()]
     across = [column_totals.abs(), (row_totals @ whole).abs(), (u.square() @ fourths) * v.square()]
-    down, across = ([waves(by_rank(c), 4) for c in side] for side in (down, across))
+    down, across = ([waves(by_rank(c), 5, 2) for c in side] for side in (down, across))
     pairs = torch.stack([over(fields, down[i], across[j]) for i, j in ((0, 0), (1, 1), (2, 0), (1, 2), (2, 2))], 1)
     other = pairs[:, [1, 0, 3, 2, 4]].transpose(2, 3) if cut.square else None
     add("orbit", (6, cut.row_len, cut.column_len, len(fields)), pairs, other)
@@ -265,8 +265,9 @@ class Hash:
             for view, lists in tensor_features(cut, state[name], set(wanted)).items():
                 if view not in wanted:
                     continue
+                whole = view not in ("order", "orbit") or {cut.row_len, cut.column_len} <= self.paired
                 for key, features, free, length in lists:
-                    if length is None or length in self.paired:
+                    if whole and (length is None or length in self.paired):
                         before = by_key[view].get(key)
                         by_key[view][key] = (before[0] + features, max(before[1], free)) if before else (features, free)
         return by_key
