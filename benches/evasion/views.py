@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 VIEWS = ("energy", "blocks", "weights", "order", "orbit")
-SPREAD = {"energy": (1.4, 0.13), "blocks": (1.5, 0.15), "weights": (1.7, 0.03), "order": (1.7, 0.04),
+SPREAD = {"energy": (1.4, 0.13), "blocks": (1.5, 0.16), "weights": (1.7, 0.03), "order": (1.7, 0.04),
           "orbit": (1.6, 0.04)}
 BITS, FLOOR = 512, 2.0 ** -20
 MASK, GOLDEN = (1 << 64) - 1, 0x9E3779B97F4A7C15

@@ -16,7 +16,7 @@ impl View {
     const fn spread(self) -> Spread {
         match self {
             View::Energy => Spread { of_chance: 1.4, in_common: 0.13 },
-            View::Blocks => Spread { of_chance: 1.5, in_common: 0.15 },
+            View::Blocks => Spread { of_chance: 1.5, in_common: 0.16 },
             View::Weights => Spread { of_chance: 1.7, in_common: 0.03 },
             View::Order => Spread { of_chance: 1.7, in_common: 0.04 },
             View::Orbit => Spread { of_chance: 1.6, in_common: 0.04 },

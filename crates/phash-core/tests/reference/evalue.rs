@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 pub(crate) fn effective_bits(view: &str, features: u32) -> u32 {
     let (g, s): (f64, f64) = match view {
         "energy" => (1.4, 0.13),
-        "blocks" => (1.5, 0.15),
+        "blocks" => (1.5, 0.16),
         "weights" => (1.7, 0.03),
         "order" => (1.7, 0.04),
         "orbit" => (1.6, 0.04),
