@@ -132,18 +132,18 @@ proptest! {
     }
 
     #[test]
-    fn permuted_channels_leave_order_and_orbit_within_2_bits(seed: u64, spread in any_spread()) {
+    fn permuted_channels_leave_order_and_orbit_within_8_bits(seed: u64, spread in any_spread()) {
         let model = model(seed, spread);
         let moved = model.map(|tensor| permuted(tensor, |axis, length| {
             if axis < 2 { shuffled(word(seed, tensor.info.len_bytes + axis as u64), length) } else { (0..length).collect() }
         }));
         let distances = distances("channels permuted", &hash(&model), &hash(&moved));
-        prop_assert!(distances[View::Order] <= 2 && distances[View::Orbit] <= 2);
+        prop_assert!(distances[View::Order] <= 8 && distances[View::Orbit] <= 8);
         prop_assert!(distances[View::Weights] > 150, "the permutation must be felt where nothing takes it out");
     }
 
     #[test]
-    fn rounding_to_16_bits_changes_at_most_6_bits_and_16_of_orbit(seed: u64, spread in any_spread()) {
+    fn rounding_to_16_bits_changes_at_most_6_bits_and_32_of_order_and_orbit(seed: u64, spread in any_spread()) {
         let model = model(seed, spread);
         let original = hash(&model);
         let rounded = |dtype, round: fn(f32) -> u16| {
@@ -158,7 +158,7 @@ proptest! {
         ] {
             let distances = distances(dtype.name(), &original, &hash(&rounded(dtype, round)));
             let [energy, blocks, weights, order, orbit] = distances.0;
-            prop_assert!([energy, blocks, weights, order].iter().all(|&bits| bits <= 6) && orbit <= 16);
+            prop_assert!([energy, blocks, weights].iter().all(|&bits| bits <= 6) && order.max(orbit) <= 32);
         }
     }
 
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn rescaled_channels_leave_blocks_and_orbit_within_2_bits(seed: u64, spread in any_spread()) {
+    fn rescaled_channels_leave_blocks_and_orbit_within_8_bits(seed: u64, spread in any_spread()) {
         let model = model(seed, spread);
         let original = hash(&model);
         for by_powers_of_two in [false, true] {
@@ -185,7 +185,7 @@ proptest! {
                 })
             });
             let distances = distances("channels rescaled", &original, &hash(&scaled));
-            prop_assert!(distances[View::Blocks] <= 2 && distances[View::Orbit] <= 2);
+            prop_assert!(distances[View::Blocks] <= 8 && distances[View::Orbit] <= 8);
         }
     }
 
@@ -229,7 +229,7 @@ fn factor(seed: u64, channel: usize) -> f32 {
 }
 
 #[test]
-fn rescaled_channels_of_a_large_tensor_leave_blocks_and_orbit_within_2_bits() {
+fn rescaled_channels_of_a_large_tensor_leave_blocks_and_orbit_within_8_bits() {
     for (seed, spread) in [(1, 0.0), (2, 0.3), (3, 0.6)] {
         let tensor = weights("w", seed, &[1024, 1024], spread);
         let scaled = channels_rescaled(&tensor, |axis, channel| factor(seed ^ (axis << 32), channel));
@@ -238,7 +238,7 @@ fn rescaled_channels_of_a_large_tensor_leave_blocks_and_orbit_within_2_bits() {
             &hash(&Model::new(vec![tensor])),
             &hash(&Model::new(vec![scaled])),
         );
-        assert!(distances[View::Blocks] <= 2 && distances[View::Orbit] <= 2);
+        assert!(distances[View::Blocks] <= 8 && distances[View::Orbit] <= 8);
         assert!(distances[View::Energy] > 80, "the factors must be felt where nothing takes them out");
     }
 }
