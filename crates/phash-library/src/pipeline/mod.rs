@@ -31,7 +31,7 @@ pub const SAMPLE_OVER_BYTES: u64 = 4 << 30;
 pub struct Hashing<'a> {
     /// Hashing threads.
     pub threads: NonZeroUsize,
-    /// Models whose tensors have more bytes than this are hashed from a sample ([`Reading::Sample`]), which gives the same
+    /// Models whose tensors have more bytes than this are hashed from a sample ([`phash_core::Reading::Sample`]), which gives the same
     /// codes but digests of their own; [`SAMPLE_OVER_BYTES`] by default, 0 for all models, [`u64::MAX`] for none.
     pub sample_over_bytes: u64,
     /// Raised by somebody to have the work stopped.
