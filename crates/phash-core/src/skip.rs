@@ -12,7 +12,7 @@ pub enum SkipReason {
     NotAMatrix,
     /// Fewer than 1,024 elements.
     TooFewElements,
-    /// A value is NaN or infinite, or its square is.
+    /// A value that is looked at is NaN or infinite.
     NotFinite,
     /// All values are zero.
     AllZero,
