@@ -36,11 +36,9 @@ pub(crate) fn features<S: Simd>(simd: S, cut: &Cut, moments: &Moments, scales: &
         let mut logs = logs(grid.into_iter(), mean);
         double_centre(&mut logs, grid_columns);
         let values = standardise(&logs);
-        let features = Features::new(statistic, [grid_rows as u64, grid_columns as u64, 0], &values, 1.0);
-        all.push(match cut.dense && cut.row_len == cut.column_len {
-            true => features.with_transposed(&transposed(&values, grid_columns), 1.0),
-            false => features,
-        });
+        let sizes = [grid_rows as u64, grid_columns as u64, 0];
+        let other_way = cut.is_square().then(|| transposed(&values, grid_columns));
+        all.push(Features::new(statistic, sizes, &values, other_way.as_deref()));
     }
     all
 }

@@ -3,6 +3,7 @@
 
 use pulp::Simd;
 
+use crate::features::logs;
 use crate::pool::Pool;
 use crate::sums::dot;
 
@@ -10,8 +11,6 @@ use crate::sums::dot;
 const STEEPNESS: f64 = 1.6;
 /// How far above the energy-weighted mean the middle of the interval lies, in standard deviations, with the sign turned.
 const SHIFT: f64 = 0.5;
-/// Energies under this share of the mean count as this share: empty channels stay finite.
-const FLOOR: f64 = 1.0 / 1_048_576.0;
 
 /// The middle of each of `len` equal parts of the interval: channels by their index.
 pub(crate) fn by_index(len: usize) -> Vec<f64> {
@@ -24,9 +23,7 @@ pub(crate) fn by_index(len: usize) -> Vec<f64> {
 pub(crate) fn by_energy(energies: &[f32]) -> Vec<f64> {
     let energies: Vec<f64> = energies.iter().map(|&energy| f64::from(energy)).collect();
     let total: f64 = energies.iter().fold(0.0, |sum, energy| sum + energy);
-    let least = total / energies.len() as f64 * FLOOR;
-    let logs: Vec<f64> =
-        energies.iter().map(|&energy| libm::log(if energy > least { energy } else { least })).collect();
+    let logs = logs(energies.iter().copied(), total / energies.len() as f64);
     let weighted = |value: &dyn Fn(f64) -> f64| {
         energies.iter().zip(&logs).fold(0.0, |sum, (energy, &log)| sum + energy * value(log)) / total
     };

@@ -56,10 +56,19 @@ pub(crate) struct Cut {
 pub(crate) struct Cuts {
     /// At most 256 rows and columns.
     pub(crate) sample: Cut,
-    /// All rows and columns of a dense tensor that is not too large; `None` too if that is what the sample is.
-    pub(crate) whole: Option<Cut>,
-    /// Whether the sample has all rows and columns of a dense tensor.
-    pub(crate) sample_is_whole: bool,
+    /// All rows and columns, for the views that need every channel.
+    pub(crate) whole: Whole,
+}
+
+/// Where all rows and columns of a tensor are looked at.
+#[derive(Clone, Debug)]
+pub(crate) enum Whole {
+    /// Nowhere: it is thin, or too large.
+    Nowhere,
+    /// In the sample.
+    Sample,
+    /// In a cut of their own.
+    Own(Cut),
 }
 
 impl Cuts {
@@ -76,13 +85,14 @@ impl Cuts {
             return Err(SkipReason::TooFewElements);
         }
         let sample = Cut::new(&lens, SAMPLE);
-        let all = sample.rows == sample.row_len && sample.columns == sample.column_len;
-        let wants_whole = sample.dense && !all && elements <= WHOLE_ELEMENTS;
-        Ok(Cuts {
-            sample_is_whole: sample.dense && all && elements <= WHOLE_ELEMENTS,
-            whole: wants_whole.then(|| Cut::new(&lens, usize::MAX)),
-            sample,
-        })
+        let whole = if !sample.dense || elements > WHOLE_ELEMENTS {
+            Whole::Nowhere
+        } else if sample.rows == sample.row_len && sample.columns == sample.column_len {
+            Whole::Sample
+        } else {
+            Whole::Own(Cut::new(&lens, usize::MAX))
+        };
+        Ok(Cuts { sample, whole })
     }
 }
 
@@ -137,6 +147,11 @@ impl Cut {
             orbits: orbits(&kernel),
             dense,
         }
+    }
+
+    /// Whether nothing tells rows from columns.
+    pub(crate) fn is_square(&self) -> bool {
+        self.dense && self.row_len == self.column_len
     }
 
     /// Elements of a plane.
@@ -266,7 +281,8 @@ mod tests {
             &[900, 15, 15, 15],
         ] {
             let cuts = cuts(shape);
-            for cut in [Some(&cuts.sample), cuts.whole.as_ref()].into_iter().flatten() {
+            let own = if let Whole::Own(cut) = &cuts.whole { Some(cut) } else { None };
+            for cut in [Some(&cuts.sample), own].into_iter().flatten() {
                 let mut places = places(cut);
                 assert!(places.is_sorted(), "{shape:?}: elements are visited as they are stored");
                 places.sort_by_key(|&(_, place)| place);
@@ -306,10 +322,7 @@ mod tests {
 
     #[test]
     fn only_dense_tensors_of_a_million_elements_or_fewer_are_cut_whole() {
-        let is_whole = |shape: &[u64]| {
-            let cuts = cuts(shape);
-            cuts.whole.is_some() || cuts.sample_is_whole
-        };
+        let is_whole = |shape: &[u64]| !matches!(cuts(shape).whole, Whole::Nowhere);
         assert!(is_whole(&[1024, 1024]) && is_whole(&[64, 64, 3, 3]) && is_whole(&[256, 300]));
         assert!(!is_whole(&[1024, 1025]) && !is_whole(&[128, 1, 3, 3]) && !is_whole(&[256, 256, 5, 5]));
     }

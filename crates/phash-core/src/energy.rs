@@ -26,7 +26,7 @@ fn features(channels: &[f32], len: usize) -> Features {
     let total = channels.iter().fold(0.0, |sum, &channel| sum + f64::from(channel));
     let energies = logs(channels.iter().map(|&channel| f64::from(channel)), total / channels.len() as f64);
     let values = standardise(&high_pass(&energies));
-    Features::new(Statistic::ChannelEnergy, [len as u64, 0, 0], &values, 1.0)
+    Features::new(Statistic::ChannelEnergy, [len as u64, 0, 0], &values, None)
 }
 
 /// Each value less the mean of up to two neighbours on each side (as many as there are).

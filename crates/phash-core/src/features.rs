@@ -2,6 +2,8 @@
 //! integers, and the [`Key`] that says which numbers of two models stand for the same. What must hold: everything after
 //! this module is integer arithmetic, hence exact in any order.
 
+use crate::cut::Cut;
+
 /// Features are clipped at this many standard deviations.
 const CLIP: f64 = 3.0;
 /// Steps a standard deviation when features are rounded to integers.
@@ -45,19 +47,48 @@ pub(crate) struct Features {
 }
 
 impl Features {
-    /// Rounds `values`, which have a standard deviation of about 1, after clipping and times `share` (at most 1).
+    /// Rounds `values`, which have a standard deviation of about 1, after clipping. `transposed` holds those of the transposed
+    /// matrix if it is a square one, where nothing tells rows from columns: both are added up.
     #[inline(always)]
-    pub(crate) fn new(statistic: Statistic, sizes: [u64; 3], values: &[f64], share: f64) -> Self {
-        let values: Vec<i16> = values.iter().map(|&value| round(value, share)).collect();
-        let free = values.len();
-        Self { key: Key { statistic, sizes }, values, free }
+    pub(crate) fn new(
+        statistic: Statistic,
+        sizes: [u64; 3],
+        values: &[f64],
+        transposed: Option<&[f64]>,
+    ) -> Self {
+        Self::share(statistic, sizes, values, transposed, 1.0)
     }
 
-    /// The same with those of the transposed matrix added: for a square one, where nothing tells rows from columns.
-    pub(crate) fn with_transposed(mut self, transposed: &[f64], share: f64) -> Self {
-        self.values.iter_mut().zip(transposed).for_each(|(value, &other)| *value += round(other, share));
-        self.free = self.values.len().div_ceil(2);
-        self
+    /// The same for the octave of a matrix's size and for the next one, in shares: a matrix that lost a few channels keeps
+    /// most of its features' keys. `sizes` makes those of a key from its octave.
+    #[inline(always)]
+    pub(crate) fn by_octave(
+        statistic: Statistic,
+        cut: &Cut,
+        sizes: impl Fn(u64) -> [u64; 3],
+        values: &[f64],
+        transposed: Option<&[f64]>,
+    ) -> Vec<Self> {
+        let of_octave = |(octave, share)| Self::share(statistic, sizes(octave), values, transposed, share);
+        octaves(cut.row_len, cut.column_len).into_iter().map(of_octave).collect()
+    }
+
+    /// A share of the features, at most 1.
+    #[inline(always)]
+    fn share(
+        statistic: Statistic,
+        sizes: [u64; 3],
+        values: &[f64],
+        transposed: Option<&[f64]>,
+        share: f64,
+    ) -> Self {
+        let mut rounded: Vec<i16> = values.iter().map(|&value| round(value, share)).collect();
+        let mut free = rounded.len();
+        if let Some(transposed) = transposed {
+            rounded.iter_mut().zip(transposed).for_each(|(value, &other)| *value += round(other, share));
+            free = free.div_ceil(2);
+        }
+        Self { key: Key { statistic, sizes }, values: rounded, free }
     }
 }
 
@@ -109,8 +140,8 @@ pub(crate) fn transposed<T: Copy>(grid: &[T], columns: usize) -> Vec<T> {
 }
 
 /// The size of a matrix in octaves of the square root of its entries, and the shares of its features that go to that octave
-/// and to the next: a matrix that lost a few channels keeps most of its features' keys.
-pub(crate) fn octaves(rows: usize, columns: usize) -> [(u64, f64); 2] {
+/// and to the next.
+fn octaves(rows: usize, columns: usize) -> [(u64, f64); 2] {
     let size = libm::log2(rows as f64 * columns as f64) / 2.0;
     let octave = size.floor();
     let share = size - octave;
@@ -124,7 +155,7 @@ mod tests {
     use super::*;
 
     fn rounded(values: &[f64]) -> Vec<i16> {
-        Features::new(Statistic::ChannelEnergy, [0; 3], &standardise(values), 1.0).values
+        Features::new(Statistic::ChannelEnergy, [0; 3], &standardise(values), None).values
     }
 
     #[test]
@@ -163,8 +194,7 @@ mod tests {
         let grid = [1, 2, 3, 4, 5, 6];
         assert_eq!(transposed(&grid, 3), [1, 4, 2, 5, 3, 6]);
         assert_eq!(transposed(&transposed(&grid, 3), 2), grid);
-        let both =
-            Features::new(Statistic::Ranks, [0; 3], &[1.0, 2.0], 1.0).with_transposed(&[1.0, -1.0], 1.0);
+        let both = Features::new(Statistic::Ranks, [0; 3], &[1.0, 2.0], Some(&[1.0, -1.0]));
         assert_eq!((both.values, both.free), (vec![512, 256], 1));
     }
 

@@ -9,7 +9,7 @@ use pulp::Simd;
 use crate::coordinates::{by_energy, by_rank, faster_cosines, over_columns, over_rows};
 use crate::cut::Cut;
 use crate::equilibrate::Scales;
-use crate::features::{Features, Statistic, octaves, transposed};
+use crate::features::{Features, Statistic, transposed};
 use crate::planes::{Fields, Moments, Planes};
 use crate::pool::Pool;
 use crate::sums::dot;
@@ -81,25 +81,18 @@ pub(crate) fn order<S: Simd>(
 ) -> Vec<Features> {
     let down = faster_cosines(&by_energy(&moments.row_sums), ORDER_WAVES);
     let across = faster_cosines(&by_energy(&moments.column_sums), ORDER_WAVES);
-    let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
     for field in fields.iter().chain([&*equilibrated.cubes]) {
         let sums = over_rows(simd, field, cut.columns, &down, pool);
         let waves = over_columns(simd, &sums, cut.rows, cut.columns, &across);
         pool.give(sums);
-        if square {
+        if cut.is_square() {
             other_way.extend(transposed(&waves, ORDER_WAVES));
         }
         values.extend(waves);
     }
-    octaves(cut.row_len, cut.column_len)
-        .into_iter()
-        .map(|(octave, share)| {
-            let sizes = [cut.orbits.len() as u64 + 1, octave, 0];
-            let features = Features::new(Statistic::Energies, sizes, &values, share);
-            if square { features.with_transposed(&other_way, share) } else { features }
-        })
-        .collect()
+    let sizes = |octave| [cut.orbits.len() as u64 + 1, octave, 0];
+    Features::by_octave(Statistic::Energies, cut, sizes, &values, cut.is_square().then_some(&*other_way))
 }
 
 /// The features of view `orbit`.
@@ -130,7 +123,6 @@ pub(crate) fn orbit<S: Simd>(
     let all_down = down.concat();
     all.give(pool);
     let fields = equilibrated.planes.fields(&cut.orbits, pool);
-    let square = cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
     for field in fields.iter() {
         let sums = over_rows(simd, field, columns, &all_down, pool);
@@ -139,7 +131,7 @@ pub(crate) fn orbit<S: Simd>(
             let of_row = &sums[row * ORBIT_WAVES * columns..(row + 1) * ORBIT_WAVES * columns];
             *waves = over_columns(simd, of_row, rows, columns, &across[column]);
         }
-        if square {
+        if cut.is_square() {
             TRANSPOSED.iter().for_each(|&pair| other_way.extend(transposed(&waves[pair], ORBIT_WAVES)));
         }
         values.extend(waves.concat());
@@ -147,8 +139,7 @@ pub(crate) fn orbit<S: Simd>(
     }
     fields.give(pool);
     let sizes = [cut.row_len as u64, cut.column_len as u64, cut.orbits.len() as u64];
-    let features = Features::new(Statistic::Ranks, sizes, &values, 1.0);
-    if square { features.with_transposed(&other_way, 1.0) } else { features }
+    Features::new(Statistic::Ranks, sizes, &values, cut.is_square().then_some(&*other_way))
 }
 
 /// Which row coordinate goes with which column coordinate: (far, near), (near, far), (tails, near), (near, tails), (tails, tails).

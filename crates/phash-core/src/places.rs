@@ -5,7 +5,7 @@ use pulp::Simd;
 
 use crate::coordinates::{by_index, cosines, over_columns, over_rows};
 use crate::cut::Cut;
-use crate::features::{Features, Statistic, octaves, transposed};
+use crate::features::{Features, Statistic, transposed};
 use crate::planes::Fields;
 use crate::pool::Pool;
 
@@ -17,14 +17,13 @@ const WAVES: usize = 16;
 pub(crate) fn features<S: Simd>(simd: S, cut: &Cut, fields: &Fields<'_>, pool: &mut Pool) -> Vec<Features> {
     let (rows, columns) = (cut.rows, cut.columns);
     let over = cosines(&by_index(rows), WAVES);
-    let square = cut.dense && cut.row_len == cut.column_len;
     let (mut values, mut other_way) = (Vec::new(), Vec::new());
     let across = if cut.dense { cosines(&by_index(columns), WAVES) } else { Vec::new() };
     for field in fields.iter() {
         let sums = over_rows(simd, field, columns, &over, pool);
         if cut.dense {
             let waves = over_columns(simd, &sums, rows, columns, &across);
-            if square {
+            if cut.is_square() {
                 other_way.extend(transposed(&waves, WAVES));
             }
             values.extend(waves);
@@ -36,12 +35,6 @@ pub(crate) fn features<S: Simd>(simd: S, cut: &Cut, fields: &Fields<'_>, pool: &
         pool.give(sums);
     }
     let thin_columns = if cut.dense { 0 } else { columns as u64 };
-    octaves(cut.row_len, cut.column_len)
-        .into_iter()
-        .map(|(octave, share)| {
-            let sizes = [cut.orbits.len() as u64, octave, thin_columns];
-            let features = Features::new(Statistic::Places, sizes, &values, share);
-            if square { features.with_transposed(&other_way, share) } else { features }
-        })
-        .collect()
+    let sizes = |octave| [cut.orbits.len() as u64, octave, thin_columns];
+    Features::by_octave(Statistic::Places, cut, sizes, &values, cut.is_square().then_some(&*other_way))
 }

@@ -2,7 +2,7 @@
 //! (working memory). What must hold: every byte is read once for the digest, in order, unless a sample is asked for; what
 //! the hash looks at is at most a fixed number of elements, so memory does not grow with the tensors.
 
-use crate::cut::{Cut, Cuts};
+use crate::cut::{Cut, Cuts, Whole};
 use crate::decode::{Bf16, F8E4M3, F8E4M3Fnuz, F8E5M2, F8E5M2Fnuz, F16, F32, F64};
 use crate::digest::{Digest, SampleDigest};
 use crate::gather::{Elements, gather};
@@ -103,33 +103,28 @@ impl Plan {
         let large = info.len_bytes > KEEP_BYTES;
         let sampled = large && self.reading == Reading::Sample;
         let Scratch { bytes, pool, simd } = scratch;
-        let mut bytes_digest = Digest([0; 32]);
-        if !sampled {
-            bytes_digest = read(source, tensor, info.len_bytes, cuts.is_ok() && !large, bytes)?;
-        }
-        let tallies = match cuts {
-            Err(reason) => {
-                if sampled {
-                    bytes_digest = read_pieces(source, tensor, info.len_bytes, bytes)?;
-                }
-                Err(*reason)
+        let (bytes_digest, gathered) = match cuts {
+            Err(reason) if sampled => (read_pieces(source, tensor, info.len_bytes, bytes)?, Err(*reason)),
+            Err(reason) => (read(source, tensor, info.len_bytes, false, bytes)?, Err(*reason)),
+            Ok(cuts) if sampled => {
+                let mut digest = SampleDigest::default();
+                let mut window = Window { source, tensor, bytes };
+                let gathered = gathered(cuts, info.dtype, &mut window, Some(&mut digest), pool)?;
+                (digest.finish(), gathered.map(|gathered| (cuts, gathered)))
             }
             Ok(cuts) => {
+                let digest = read(source, tensor, info.len_bytes, !large, bytes)?;
                 let gathered = if large {
-                    let mut window = Window { source, tensor, bytes };
-                    let mut digest = sampled.then(SampleDigest::default);
-                    let gathered = gathered(cuts, info.dtype, &mut window, digest.as_mut(), pool)?;
-                    if let Some(digest) = digest {
-                        bytes_digest = digest.finish();
-                    }
-                    gathered
+                    gathered(cuts, info.dtype, &mut Window { source, tensor, bytes }, None, pool)?
                 } else {
                     let Ok(gathered) = gathered(cuts, info.dtype, &mut Kept(bytes), None, pool);
                     gathered
                 };
-                gathered.and_then(|gathered| simd.dispatch(Sketching { cuts, gathered, pool }))
+                (digest, gathered.map(|gathered| (cuts, gathered)))
             }
         };
+        let tallies = gathered
+            .and_then(|(cuts, gathered)| simd.dispatch(Sketching { cuts, gathered, pool: &mut *pool }));
         let hash = TensorHash {
             views: tallies.as_ref().map(TensorTallies::views).unwrap_or_default(),
             bytes_digest,
@@ -224,8 +219,8 @@ fn gathered<T: Elements>(
         return Ok(Err(SkipReason::NotFloating));
     };
     let whole = match &cuts.whole {
-        Some(cut) => one(cut, dtype, elements, None, pool)?,
-        None => None,
+        Whole::Own(cut) => one(cut, dtype, elements, None, pool)?,
+        Whole::Sample | Whole::Nowhere => None,
     };
     Ok(Ok(Gathered { sample, whole }))
 }

@@ -3,7 +3,7 @@
 
 use pulp::Simd;
 
-use crate::cut::{Cut, Cuts};
+use crate::cut::{Cut, Cuts, Whole};
 use crate::equilibrate::{Scales, equilibrate};
 use crate::hash::ViewHash;
 use crate::planes::{Fields, Moments, Planes, Values};
@@ -64,52 +64,67 @@ fn tallies<S: Simd>(
     pool: &mut Pool,
 ) -> Result<TensorTallies, SkipReason> {
     let cut = &cuts.sample;
-    let mut planes = Planes::new(cut, gathered.sample)?;
-    let moments = planes.moments(simd, pool);
+    let sample = Matrix::new(simd, cut, gathered.sample, pool)?;
     let mut views = PerView::<Tally>::default();
-    let axes = energy::axes(cut, &moments)
+    let axes = energy::axes(cut, &sample.moments)
         .into_iter()
         .map(|(len, features)| (len, Tally::of(std::slice::from_ref(&features))))
         .collect();
-    let scales = equilibrate(simd, &moments.squares, cut.columns);
-    views[View::Blocks] = Tally::of(&blocks::features(simd, cut, &moments, &scales));
-    planes.normalise(simd);
-    let fields = planes.fields(&cut.orbits, pool);
+    views[View::Blocks] = Tally::of(&blocks::features(simd, cut, &sample.moments, &sample.scales));
+    let fields = sample.planes.fields(&cut.orbits, pool);
     views[View::Weights] = Tally::of(&places::features(simd, cut, &fields, pool));
-    if cuts.sample_is_whole {
-        [views[View::Order], views[View::Orbit]] =
-            permutation_proof(simd, cut, &planes, &fields, &moments, &scales, pool);
+    if let Whole::Sample = cuts.whole {
+        [views[View::Order], views[View::Orbit]] = permutation_proof(simd, cut, &sample, &fields, pool);
     }
     fields.give(pool);
-    moments.give(pool);
-    pool.give(planes.values);
-    if let (Some(cut), Some(gathered)) = (&cuts.whole, gathered.whole) {
-        let mut planes = Planes::new(cut, gathered)?;
-        let moments = planes.moments(simd, pool);
-        let scales = equilibrate(simd, &moments.squares, cut.columns);
-        planes.normalise(simd);
-        let fields = planes.fields(&cut.orbits, pool);
-        [views[View::Order], views[View::Orbit]] =
-            permutation_proof(simd, cut, &planes, &fields, &moments, &scales, pool);
+    sample.give(pool);
+    if let (Whole::Own(cut), Some(gathered)) = (&cuts.whole, gathered.whole) {
+        let whole = Matrix::new(simd, cut, gathered, pool)?;
+        let fields = whole.planes.fields(&cut.orbits, pool);
+        [views[View::Order], views[View::Orbit]] = permutation_proof(simd, cut, &whole, &fields, pool);
         fields.give(pool);
-        moments.give(pool);
-        pool.give(planes.values);
+        whole.give(pool);
     }
     let lens = (cuts.sample.row_len, cuts.sample.column_len);
     Ok(TensorTallies { axes, views, lens })
 }
 
-/// Views `order` and `orbit` of a matrix with every channel.
+/// The elements of a cut with what every view needs of them.
+struct Matrix {
+    /// Normalised.
+    planes: Planes,
+    /// Of the planes before.
+    moments: Moments,
+    scales: Scales,
+}
+
+impl Matrix {
+    #[inline(always)]
+    fn new<S: Simd>(simd: S, cut: &Cut, gathered: Values, pool: &mut Pool) -> Result<Self, SkipReason> {
+        let mut planes = Planes::new(cut, gathered)?;
+        let moments = planes.moments(simd, pool);
+        let scales = equilibrate(simd, &moments.squares, cut.columns);
+        planes.normalise(simd);
+        Ok(Self { planes, moments, scales })
+    }
+
+    /// Gives the memory back.
+    fn give(self, pool: &mut Pool) {
+        self.moments.give(pool);
+        pool.give(self.planes.values);
+    }
+}
+
+/// Views `order` and `orbit` of a matrix with every channel; `fields` are those of its planes.
 #[inline(always)]
 fn permutation_proof<S: Simd>(
     simd: S,
     cut: &Cut,
-    planes: &Planes,
+    matrix: &Matrix,
     fields: &Fields<'_>,
-    moments: &Moments,
-    scales: &Scales,
     pool: &mut Pool,
 ) -> [Tally; 2] {
+    let Matrix { planes, moments, scales } = matrix;
     let equilibrated = order::Equilibrated::new(simd, planes, scales, pool);
     let order = Tally::of(&order::order(simd, cut, fields, moments, &equilibrated, pool));
     let orbit = Tally::of(&[order::orbit(simd, cut, moments, scales, &equilibrated, pool)]);

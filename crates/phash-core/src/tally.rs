@@ -80,7 +80,7 @@ mod tests {
     use crate::features::Statistic;
 
     fn features(size: u64, values: &[f64]) -> Features {
-        Features::new(Statistic::ChannelEnergy, [size, 0, 0], values, 1.0)
+        Features::new(Statistic::ChannelEnergy, [size, 0, 0], values, None)
     }
 
     #[test]
