@@ -78,9 +78,16 @@ fn power_of_two(seed: u64, most: i32) -> f32 {
     2_f32.powi(i32::try_from(seed % range).unwrap() - most)
 }
 
-/// Bits that last digits may cost: channels nearly alike change ranks, sums near zero change signs. A lost view is some 256 away. In
-/// hundreds of cases 9 were the most but for orbit after rounding, with 22.
-const FEW: u32 = 32;
+/// Bits that last digits may cost where sums near zero change signs; a lost view is some 256 away. In hundreds of cases 2 were
+/// the most, and 9 after rounding to 16 bits.
+const FEW: u32 = 8;
+/// The same in `orbit`, where channels nearly alike change ranks: 5, and 22 after rounding.
+const FEW_OF_ORBIT: u32 = 32;
+
+/// Whether no view is more than a few bits away.
+fn are_few(distances: &PerView<u32>) -> bool {
+    distances.iter().all(|(view, &bits)| bits <= if view == View::Orbit { FEW_OF_ORBIT } else { FEW })
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
@@ -117,7 +124,7 @@ proptest! {
         let model = model(seed, spread);
         let moved = model.map(|tensor| tensor.transposed(&shuffled(word(seed, tensor.info.len_bytes), tensor.axes().len())));
         let distances = distances("transposed", &hash(&model), &hash(&moved));
-        prop_assert!(distances.0.iter().all(|&bits| bits <= FEW));
+        prop_assert!(are_few(&distances));
     }
 
     #[test]
@@ -132,7 +139,7 @@ proptest! {
             if axis < 2 { (0..length).collect() } else { (0..length).rev().collect() }
         }));
         let distances = distances("kernels reversed", &hash(&model), &hash(&reversed));
-        prop_assert!(distances.0.iter().all(|&bits| bits <= FEW));
+        prop_assert!(are_few(&distances));
     }
 
     #[test]
@@ -142,7 +149,7 @@ proptest! {
             if axis < 2 { shuffled(word(seed, tensor.info.len_bytes + axis as u64), length) } else { (0..length).collect() }
         }));
         let distances = distances("channels permuted", &hash(&model), &hash(&moved));
-        prop_assert!(distances[View::Order] <= FEW && distances[View::Orbit] <= FEW);
+        prop_assert!(distances[View::Order] <= FEW && distances[View::Orbit] <= FEW_OF_ORBIT);
         prop_assert!(distances[View::Weights] > 150, "the permutation must be felt where nothing takes it out");
     }
 
@@ -162,7 +169,7 @@ proptest! {
         ] {
             let distances = distances(dtype.name(), &original, &hash(&rounded(dtype, round)));
             let [energy, blocks, weights, order, orbit] = distances.0;
-            prop_assert!([energy, blocks, weights].iter().all(|&bits| bits <= FEW) && order.max(orbit) <= 2 * FEW);
+            prop_assert!([energy, blocks, weights, order].iter().all(|&bits| bits <= 2 * FEW) && orbit <= 2 * FEW_OF_ORBIT);
         }
     }
 
@@ -189,7 +196,7 @@ proptest! {
                 })
             });
             let distances = distances("channels rescaled", &original, &hash(&scaled));
-            prop_assert!(distances[View::Blocks] <= FEW && distances[View::Orbit] <= FEW);
+            prop_assert!(distances[View::Blocks] <= FEW && distances[View::Orbit] <= FEW_OF_ORBIT);
         }
     }
 
@@ -242,7 +249,7 @@ fn rescaled_channels_of_a_large_tensor_are_a_few_bits_away_in_blocks_and_orbit()
             &hash(&Model::new(vec![tensor])),
             &hash(&Model::new(vec![scaled])),
         );
-        assert!(distances[View::Blocks] <= FEW && distances[View::Orbit] <= FEW);
+        assert!(distances[View::Blocks] <= FEW && distances[View::Orbit] <= FEW_OF_ORBIT);
         assert!(distances[View::Energy] > 80, "the factors must be felt where nothing takes them out");
     }
 }
