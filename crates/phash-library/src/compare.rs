@@ -48,8 +48,7 @@ pub fn compare(a: &HashedFile, b: &HashedFile) -> Comparison {
     let (items_a, items_b) = (Item::of_file(a), Item::of_file(b));
     let mut tensors = pair(&items_a, &items_b);
     let finding = Finding::of(&tensors, &items_a, &items_b);
-    let coded = tensors.iter().filter(|pair| pair.has_code(&items_a, &items_b));
-    let tally = Tally::of(coded.map(|pair| pair.standing));
+    let tally = Tally::of_pairs(&tensors, &items_a, &items_b);
     let name = |pair: &TensorPair| match (pair.a, pair.b) {
         (Some(number), _) => items_a[number].name.as_str(),
         (None, Some(number)) => items_b[number].name.as_str(),

@@ -208,6 +208,6 @@ impl Library {
 }
 
 /// The features in the order of the views; the schema was compared when the library was opened.
-fn features_of(stored: &[u32]) -> PerView<u32> {
+pub(crate) fn features_of(stored: &[u32]) -> PerView<u32> {
     PerView::from_fn(|view| stored.get(view as usize).copied().unwrap_or(0))
 }

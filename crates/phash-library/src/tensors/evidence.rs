@@ -4,6 +4,8 @@
 
 use phash_core::{CODE_BITS, PerView, View, ViewHash, joint_p_value};
 
+use crate::verdict::{common_features, distances};
+
 /// The effective bits of tensors with ample features.
 const AMPLE_BITS: f64 = 150.0;
 /// At this probability, for all tensors it might have been, two tensors are related: more than the rate at which a replaced
@@ -45,15 +47,14 @@ pub(crate) fn tensor_p_value(view: View, features: u32, distance_bits: u32) -> f
 
 /// The probability in each view in which both tensors have a code.
 pub(crate) fn tensor_p_values(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> PerView<Option<f64>> {
-    PerView::from_fn(|view| {
-        let bits = a[view].code?.distance(&b[view].code?);
-        Some(tensor_p_value(view, a[view].features.min(b[view].features), bits))
-    })
+    let (distances, features) = (distances(a, b), common_features(a, b));
+    PerView::from_fn(|view| Some(tensor_p_value(view, features[view], distances[view]?)))
 }
 
-/// The probability of all views together; 1 if there is no view in which both have a code.
-pub(crate) fn chance(a: &PerView<ViewHash>, b: &PerView<ViewHash>) -> f64 {
-    joint_p_value(&tensor_p_values(a, b))
+/// A bound on the probability that one of `others` unrelated tensors comes so close, all views together; 1 if there is no
+/// view in which both have a code.
+pub(crate) fn chance(a: &PerView<ViewHash>, b: &PerView<ViewHash>, others: usize) -> f64 {
+    (joint_p_value(&tensor_p_values(a, b)) * others.max(1) as f64).min(1.0)
 }
 
 /// The largest distance in `view` whose probability is at most `max_p`; `None` if even equal codes prove less.

@@ -61,7 +61,7 @@ impl Finding {
     /// The finding on two models' pairs of tensors: only those with a code count.
     pub(crate) fn of(pairs: &[TensorPair], a: &[Item], b: &[Item]) -> Self {
         let coded: Vec<&TensorPair> = pairs.iter().filter(|pair| pair.has_code(a, b)).collect();
-        let tally = Tally::of(coded.iter().map(|pair| pair.standing));
+        let tally = Tally::of_pairs(pairs, a, b);
         let (found, changed, of) = (tally.found(), tally.changed, tally.decidable());
         let lost = tally.replaced + tally.removed;
         if of == 0 {

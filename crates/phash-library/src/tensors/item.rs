@@ -1,9 +1,10 @@
 //! Owns [`Item`]: a tensor as it is paired with others, whether it was just hashed or is stored.
 
-use phash_core::{Digest, ModelCode, PerView, TensorHash, TensorInfo, View, ViewHash};
+use phash_core::{Digest, ModelCode, PerView, TensorHash, TensorInfo, ViewHash};
 use phash_store::TensorRow;
 
 use crate::pipeline::HashedFile;
+use crate::query::features_of;
 
 /// A tensor with its codes.
 #[derive(Clone, Debug)]
@@ -37,9 +38,9 @@ impl Item {
 
     /// A stored tensor with its codes.
     pub(crate) fn stored(codes: PerView<Option<ModelCode>>, row: TensorRow) -> Self {
-        let features = |view: View| row.features.get(view as usize).copied().unwrap_or(0);
+        let features = features_of(&row.features);
         Self {
-            views: PerView::from_fn(|view| ViewHash { code: codes[view], features: features(view) }),
+            views: PerView::from_fn(|view| ViewHash { code: codes[view], features: features[view] }),
             axes: axes(&row.shape),
             name: row.name,
             dtype: row.dtype,

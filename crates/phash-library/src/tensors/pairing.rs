@@ -102,10 +102,7 @@ struct Pairing<'a> {
 
 impl<'a> Pairing<'a> {
     fn new(a: &'a [Item], b: &'a [Item]) -> Self {
-        let mut peers = BTreeMap::new();
-        for item in b.iter().filter(|item| item.has_code()) {
-            *peers.entry(item.axes.as_slice()).or_insert(0) += 1;
-        }
+        let peers = count_axes(b.iter().filter(|item| item.has_code()));
         Self { a, b, free_a: vec![true; a.len()], free_b: vec![true; b.len()], pairs: Vec::new(), peers }
     }
 
@@ -123,7 +120,7 @@ impl<'a> Pairing<'a> {
             Matched::Bytes => (Standing::Kept, Some(0)),
             _ => (Standing::of_codes(&x.views, &y.views, others), nearest(&views)),
         };
-        let chance = (chance(&x.views, &y.views) * others.max(1) as f64).min(1.0);
+        let chance = chance(&x.views, &y.views, others);
         self.pairs.push(TensorPair { a: Some(a), b: Some(b), how, standing, chance, distance_bits, views });
     }
 
@@ -212,13 +209,8 @@ impl<'a> Pairing<'a> {
 
     /// Whether the codes say that one tensor was made from the other, or are so near that nothing else is likelier.
     fn is_evident(&self, a: usize, b: usize) -> bool {
-        is_near(&self.a[a].views, &self.b[b].views) || self.chance(a, b) <= MAX_CHANCE
-    }
-
-    /// The probability that one of the tensors of these axes in an unrelated model comes so close.
-    fn chance(&self, a: usize, b: usize) -> f64 {
         let (x, y) = (&self.a[a], &self.b[b]);
-        (chance(&x.views, &y.views) * self.peers(x).max(1) as f64).min(1.0)
+        is_near(&x.views, &y.views) || chance(&x.views, &y.views, self.peers(x)) <= MAX_CHANCE
     }
 
     /// The free tensors of the same name and axes: those too small for a code, and those replaced.
@@ -261,14 +253,6 @@ impl<'a> Pairing<'a> {
         }
     }
 
-    /// What became of a tensor without a partner: removed, or added, if it would have been recognised among the other model's
-    /// tensors of its axes.
-    fn alone(&self, item: &Item, others: &[Item], standing: Standing) -> Standing {
-        let peers = others.iter().filter(|other| other.axes == item.axes).count();
-        let certain = peers == 0 || !item.has_code() || is_decidable(&item.views, peers);
-        if certain { standing } else { Standing::TooSmall }
-    }
-
     /// The pairs and what is left.
     fn finish(mut self) -> Vec<TensorPair> {
         let alone = |a, b, standing| TensorPair {
@@ -282,17 +266,35 @@ impl<'a> Pairing<'a> {
         };
         let left = |free: &[bool]| (0..free.len()).filter(|&number| free[number]).collect::<Vec<_>>();
         let (removed, added) = (left(&self.free_a), left(&self.free_b));
+        let (axes_a, axes_b) = (count_axes(self.a), count_axes(self.b));
         for number in removed {
-            let standing = self.alone(&self.a[number], self.b, Standing::Removed);
+            let standing = without_partner(&self.a[number], &axes_b, Standing::Removed);
             self.pairs.push(alone(Some(number), None, standing));
         }
         for number in added {
-            let standing = self.alone(&self.b[number], self.a, Standing::Added);
+            let standing = without_partner(&self.b[number], &axes_a, Standing::Added);
             self.pairs.push(alone(None, Some(number), standing));
         }
         self.pairs.sort_by_key(|pair| (pair.a.is_none(), pair.a, pair.b));
         self.pairs
     }
+}
+
+/// How many of the tensors have the same axes.
+fn count_axes<'i>(items: impl IntoIterator<Item = &'i Item>) -> BTreeMap<&'i [u64], usize> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.axes.as_slice()).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// What became of a tensor without a partner: removed, or added, if it would have been recognised among the other model's
+/// tensors, of which so many have each axes.
+fn without_partner(item: &Item, others: &BTreeMap<&[u64], usize>, standing: Standing) -> Standing {
+    let peers = others.get(item.axes.as_slice()).copied().unwrap_or(0);
+    let certain = peers == 0 || !item.has_code() || is_decidable(&item.views, peers);
+    if certain { standing } else { Standing::TooSmall }
 }
 
 /// The smallest distance of any view.

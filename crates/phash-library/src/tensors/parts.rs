@@ -104,7 +104,8 @@ impl Library {
     /// # Errors
     /// [`Error::NoCode`] if no tensor has a code, [`Error::Store`] if the database cannot be read.
     pub fn parts(&self, file: &HashedFile, limits: PartsLimits) -> Result<Parts> {
-        self.parts_of(&Item::of_file(file), &Query::from(file), limits)
+        let codes = StoredCodes::open(self.reader())?;
+        self.parts_of(&Item::of_file(file), &codes, &Query::from(file), limits)
     }
 
     /// Where the tensors of a stored model stand in others.
@@ -113,16 +114,21 @@ impl Library {
     /// As [`Library::parts`], and [`Error::NoSuchModel`].
     pub fn parts_of_id(&self, id: u32, limits: PartsLimits) -> Result<Parts> {
         let query = self.query_for_id(id)?;
-        let items = self.stored_items(id, &StoredCodes::open(self.reader())?)?;
-        self.parts_of(&items, &query, limits)
+        let codes = StoredCodes::open(self.reader())?;
+        self.parts_of(&self.stored_items(id, &codes)?, &codes, &query, limits)
     }
 
-    fn parts_of(&self, items: &[Item], query: &Query, limits: PartsLimits) -> Result<Parts> {
+    fn parts_of(
+        &self,
+        items: &[Item],
+        codes: &StoredCodes<'_>,
+        query: &Query,
+        limits: PartsLimits,
+    ) -> Result<Parts> {
         if !items.iter().any(Item::has_code) {
             return Err(Error::NoCode { name: query.name.clone() });
         }
-        let codes = StoredCodes::open(self.reader())?;
-        let clues = clues(self.reader(), &codes, items, query.except)?;
+        let clues = clues(self.reader(), codes, items, query.except)?;
         // The models' own E-values: one can match as a whole though no tensor by itself is a clue.
         let mut wholes: BTreeMap<u32, f64> = BTreeMap::new();
         match self.query(query, Mode::EValue(limits.max_e_value), &phash_core::View::ALL) {
@@ -137,7 +143,7 @@ impl Library {
         let mut matches = Vec::new();
         for id in ids {
             let whole = wholes.get(&id).copied();
-            let found = self.match_model(id, items, &codes, whole)?;
+            let found = self.match_model(id, items, codes, whole)?;
             matches.extend(found.filter(|found| found.hit.e_value <= limits.max_e_value));
         }
         matches.sort_by(|x, y| order(x).partial_cmp(&order(y)).unwrap_or(std::cmp::Ordering::Equal));
@@ -168,8 +174,7 @@ impl Library {
         if !finding.is_related() {
             return Ok(None);
         }
-        let tally =
-            Tally::of(pairs.iter().filter(|pair| pair.has_code(items, &stored)).map(|pair| pair.standing));
+        let tally = Tally::of_pairs(&pairs, items, &stored);
         let mut places: Vec<Option<Place>> = vec![None; items.len()];
         for pair in &pairs {
             if let (Some(a), Some(b), Some(distance_bits)) = (pair.a, pair.b, pair.distance_bits) {

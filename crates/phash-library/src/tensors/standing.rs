@@ -4,6 +4,8 @@
 use phash_core::{CODE_BITS, PerView, ViewHash};
 
 use super::evidence::{MAX_CHANCE, chance, is_decidable};
+use super::item::Item;
+use super::pairing::TensorPair;
 use crate::verdict::distances;
 
 /// Codes at most this far apart in more than half of the views are those of the same weights, in another precision or layout.
@@ -47,7 +49,7 @@ impl Standing {
     /// Of two tensors in the same place, neither known to be the same bytes; `others` is the number of tensors that the second one was
     /// chosen from.
     pub(super) fn of_codes(a: &PerView<ViewHash>, b: &PerView<ViewHash>, others: usize) -> Self {
-        let related = chance(a, b) * others.max(1) as f64 <= MAX_CHANCE;
+        let related = chance(a, b, others) <= MAX_CHANCE;
         if related && is_near(a, b) {
             Standing::Kept
         } else if related {
@@ -107,6 +109,11 @@ impl Tally {
             } += 1;
         }
         tally
+    }
+
+    /// Counts the pairs of two models' tensors: those with a code.
+    pub(crate) fn of_pairs(pairs: &[TensorPair], a: &[Item], b: &[Item]) -> Self {
+        Self::of(pairs.iter().filter(|pair| pair.has_code(a, b)).map(|pair| pair.standing))
     }
 
     /// The first model's tensors of which something can be said.
