@@ -1,35 +1,24 @@
 //! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
 
 use phash_library::{
-    Comparison, Finding, HashedFile, Matched, Standing, Tally, TensorPair, Verdict, View, compare, hash_files,
+    Comparison, Finding, HashedFile, Matched, Standing, Tally, TensorPair, Verdict, View, compare,
 };
 
-use super::describe::{TellingViews, note_sample, per_view, standing_tone, tone, weak_remark};
+use super::describe::{TellingViews, per_view, standing_tone, tone, weak_remark};
+use super::files::for_each_file;
 use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::{inputs, total_bytes};
-use crate::message;
 use crate::output::table::{Column, DISTANCE, Grid, Style, Tone};
 use crate::output::{Record, Value, number, visible};
-use crate::progress::Progress;
 
 pub(super) fn run(args: &CompareArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let inputs = inputs(&[args.a.clone(), args.b.clone()])?;
-    let progress = Progress::new("compare");
-    progress.set_total(total_bytes(&inputs));
-    let advance = |bytes| progress.advance(bytes);
-    let hashing = high.hashing(&advance);
     let mut files = Vec::new();
-    hash_files(inputs, &hashing, |result| match result {
-        Ok(file) => {
-            progress.suspend(|| note_sample(&file));
-            files.push(file);
-        }
-        Err(error) => progress.suspend(|| message::error(&error.to_string())),
+    for_each_file("compare", &[args.a.clone(), args.b.clone()], high, |file| {
+        files.push(file);
+        Ok(())
     })?;
-    drop(progress);
     let [a, b] = files.as_slice() else { return Ok(ExitStatus::Error) };
     let comparison = compare(a, b);
     let mut output = high.output();

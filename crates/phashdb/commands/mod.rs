@@ -3,6 +3,7 @@
 mod compare;
 mod completions;
 mod describe;
+mod files;
 mod hash;
 mod info;
 mod ingest;

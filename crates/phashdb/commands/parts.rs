@@ -2,18 +2,16 @@
 
 use std::time::Instant;
 
-use phash_library::{Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces, hash_files};
+use phash_library::{Library, MATCH_E_VALUE, PartHit, Parts, PartsLimits, Story, TensorPlaces};
 
-use super::describe::{note_sample, per_view, standing_tone, tone};
+use super::describe::{per_view, standing_tone, tone};
+use super::files::{for_each_file, unless_no_code};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::{inputs, total_bytes};
-use crate::message;
 use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
-use crate::progress::Progress;
 
 /// Models reported if nothing else is asked for.
 const MODELS: usize = 20;
@@ -72,42 +70,15 @@ struct Run {
 
 impl Run {
     fn search_files(&mut self, args: &QueryArgs, high: &HiArgs) -> Result<(), Failure> {
-        let inputs = inputs(&args.files)?;
-        let progress = Progress::new("hash");
-        progress.set_total(total_bytes(&inputs));
-        let advance = |bytes| progress.advance(bytes);
-        let hashing = high.hashing(&advance);
-        let mut searching = Ok(());
-        hash_files(inputs, &hashing, |result| {
-            if searching.is_err() {
-                return;
-            }
-            searching = progress.suspend(|| match result {
-                Ok(file) => {
-                    note_sample(&file);
-                    let parts = self.library.parts(&file, self.limits);
-                    self.show(&file.name, parts)
-                }
-                Err(error) => {
-                    self.failed = true;
-                    message::error(&error.to_string());
-                    Ok(())
-                }
-            });
+        self.failed |= for_each_file("hash", &args.files, high, |file| {
+            let parts = self.library.parts(&file, self.limits);
+            self.show(&file.name, parts)
         })?;
-        searching
+        Ok(())
     }
 
     fn show(&mut self, name: &str, parts: phash_library::Result<Parts>) -> Result<(), Failure> {
-        let parts = match parts {
-            Ok(parts) => parts,
-            Err(error @ phash_library::Error::NoCode { .. }) => {
-                self.failed = true;
-                message::error(&error.to_string());
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let Some(parts) = unless_no_code(parts, &mut self.failed)? else { return Ok(()) };
         self.models += parts.found;
         self.output.record(|| record(name, &parts))?;
         for hit in &parts.models {

@@ -3,20 +3,17 @@
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use phash_library::{Hit, Library, Mode, ModelCode, Query, View, hash_files};
+use phash_library::{Hit, Library, Mode, ModelCode, Query, View};
 
-use super::describe::{
-    TellingViews, closeness_cells, no_views, note_sample, per_view, view_columns, views, weak_remark,
-};
+use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
+use super::files::{for_each_file, unless_no_code};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::{inputs, total_bytes};
 use crate::message;
 use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
 use crate::output::{Output, Record, Value, number};
-use crate::progress::Progress;
 
 pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     if args.tensors {
@@ -96,44 +93,18 @@ struct Shown {
 impl Run {
     fn search_files(&mut self, args: &QueryArgs, high: &HiArgs) -> Result<(), Failure> {
         let headed = args.files.len() > 1;
-        let inputs = inputs(&args.files)?;
-        let progress = Progress::new("hash");
-        progress.set_total(total_bytes(&inputs));
-        let advance = |bytes| progress.advance(bytes);
-        let hashing = high.hashing(&advance);
-        let mut searching = Ok(());
-        hash_files(inputs, &hashing, |result| {
-            if searching.is_err() {
-                return;
+        self.failed |= for_each_file("hash", &args.files, high, |file| {
+            if file.hash.is_weak() {
+                message::warning(&format!("{}: {}", file.name, weak_remark()));
             }
-            searching = progress.suspend(|| match result {
-                Ok(file) => {
-                    note_sample(&file);
-                    if file.hash.is_weak() {
-                        message::warning(&format!("{}: {}", file.name, weak_remark()));
-                    }
-                    self.search(&Query::from(&file), headed)
-                }
-                Err(error) => {
-                    self.failed = true;
-                    message::error(&error.to_string());
-                    Ok(())
-                }
-            });
+            self.search(&Query::from(&file), headed)
         })?;
-        searching
+        Ok(())
     }
 
     fn search(&mut self, query: &Query, headed: bool) -> Result<(), Failure> {
-        let hits = match self.library.query(query, self.mode, &self.searched) {
-            Ok(hits) => hits,
-            Err(error @ phash_library::Error::NoCode { .. }) => {
-                self.failed = true;
-                message::error(&error.to_string());
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let found = self.library.query(query, self.mode, &self.searched);
+        let Some(hits) = unless_no_code(found, &mut self.failed)? else { return Ok(()) };
         self.matches += hits.len() as u64;
         for hit in &hits {
             self.shown.weak |= hit.weak;
