@@ -9,15 +9,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use phash_bench::attacks::{self, Attack, Chance, InMemory, Loaded, Tensor};
 use phash_bench::halves::Half;
-use phash_bench::machine;
 use phash_bench::random::{Normal, SplitMix};
 use phash_bench::table::Table;
 use phash_bench::zoo::{hash_folder, read_labels};
+use phash_bench::{machine, parallel};
 use phash_core::{PerView, TensorSource as _, hash_model};
 use phash_library::{
     Digest, HashedFile, Hashing, Library, PartHit, PartsLimits, Standing, Story, compare, ingest, walk,
@@ -148,21 +147,7 @@ impl Bench {
 
     /// Runs `ask` on every model, on all threads; the answers in the order of the models.
     fn each<T: Send>(&self, ask: impl Fn(&Model) -> T + Sync) -> Vec<T> {
-        let (next, answers) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(model) = self.models.get(place) else { return };
-                        let answer = ask(model);
-                        answers.lock().expect("no thread panics").insert(place, answer);
-                    }
-                });
-            }
-        });
-        answers.into_inner().expect("no thread panics").into_values().collect()
+        parallel::map(&self.models, ask)
     }
 
     /// What is said of each large tensor after an attack on all of them, and how far its codes went.

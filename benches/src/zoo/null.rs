@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use phash_core::{CODE_BITS, View, WEAK_FEATURES};
+use phash_core::{CODE_BITS, View};
 
 use super::{Kind, Labels, Pair};
 use crate::evidence::Evidence;
 use crate::table::Table;
 
-/// Mean, spread and the effective bits it shows, for unrelated models and for independent twins, by the number of
-/// features in the view.
+/// Mean, spread and the effective bits it shows, for unrelated models and for independent twins, ample and weak ones.
 #[must_use]
 pub fn null_table(pairs: &[Pair], unrelated: &[Pair]) -> Table {
     let mut table = Table::new(&[
         "null",
         "view",
-        "features",
+        "models",
         "pairs",
         "mean (bits)",
         "sd (bits)",
@@ -27,12 +26,10 @@ pub fn null_table(pairs: &[Pair], unrelated: &[Pair]) -> Table {
         [("unrelated", unrelated.iter().collect::<Vec<&Pair>>()), ("independent twins", independent)]
     {
         for view in View::ALL {
-            for (class, ample) in
-                [(format!("< {WEAK_FEATURES}"), false), (format!(">= {WEAK_FEATURES}"), true)]
-            {
+            for (class, weak) in [("weak", true), ("ample", false)] {
                 let of_class = pairs
                     .iter()
-                    .filter(|pair| (pair.evidence.features[view] >= WEAK_FEATURES) == ample)
+                    .filter(|pair| pair.evidence.weak == weak)
                     .filter_map(|pair| pair.evidence.distances[view]);
                 let distances: Vec<f64> = of_class.map(f64::from).collect();
                 let Some((mean, sd)) = moments(&distances) else { continue };
@@ -42,7 +39,7 @@ pub fn null_table(pairs: &[Pair], unrelated: &[Pair]) -> Table {
                 let cells = [distances.len() as f64, mean, sd, min, effective];
                 let cells =
                     cells.iter().zip([0, 1, 1, 0, 0]).map(|(cell, digits)| format!("{cell:.digits$}"));
-                table.row([name.to_owned(), view.to_string(), class].into_iter().chain(cells));
+                table.row([name.to_owned(), view.to_string(), class.to_owned()].into_iter().chain(cells));
             }
         }
     }
