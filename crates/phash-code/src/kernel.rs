@@ -8,9 +8,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+mod prefetch;
 
 use std::fmt;
 use std::sync::OnceLock;
+
+use zerocopy::little_endian::U32;
+
+pub use prefetch::{prefetch, prefetch_all};
 
 use crate::Code;
 
@@ -21,6 +26,23 @@ enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+}
+
+/// Calls the function of this name in the module of the kernel's level.
+macro_rules! dispatch {
+    ($kernel:expr, $function:ident($($argument:expr),*)) => {
+        match $kernel.0 {
+            Level::Portable => portable::$function($($argument),*),
+            // SAFETY: the level exists only if `available` found avx2 and popcnt on this CPU.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
+            Level::Avx2 => unsafe { avx2::$function($($argument),*) },
+            // SAFETY: the level exists only if `available` found avx512f, avx512vpopcntdq and popcnt on this CPU.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
+            Level::Avx512 => unsafe { avx512::$function($($argument),*) },
+        }
+    };
 }
 
 /// A way to compute the distances of one code to many. [`Kernel::detect`] gives the fastest one; the others are for
@@ -70,23 +92,13 @@ impl Kernel {
     ///
     /// # Panics
     /// If `codes` and `out` differ in length.
-    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls functions of a CPU feature"))]
     pub fn distances<const W: usize>(self, query: &Code<W>, codes: &[Code<W>], out: &mut [u32]) {
         assert_eq!(codes.len(), out.len(), "one distance a code");
-        match self.0 {
-            Level::Portable => portable::distances(query, codes, out),
-            // SAFETY: the level exists only if `available` found avx2 and popcnt on this CPU.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2::distances(query, codes, out) },
-            // SAFETY: the level exists only if `available` found avx512f, avx512vpopcntdq and popcnt on this CPU.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512::distances(query, codes, out) },
-        }
+        dispatch!(self, distances(query, codes, out));
     }
 
     /// Calls `found(index, distance_bits)` for each of `codes` within `radius_bits` (inclusive) of `query`, in order.
     /// Does nothing for the others, so that a scan runs at the speed of memory.
-    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls functions of a CPU feature"))]
     pub fn within<const W: usize>(
         self,
         query: &Code<W>,
@@ -94,20 +106,11 @@ impl Kernel {
         radius_bits: u32,
         found: impl FnMut(usize, u32),
     ) {
-        match self.0 {
-            Level::Portable => portable::within(query, codes, radius_bits, 0, found),
-            // SAFETY: the level exists only if `available` found avx2 and popcnt on this CPU.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2::within(query, codes, radius_bits, found) },
-            // SAFETY: the level exists only if `available` found avx512f, avx512vpopcntdq and popcnt on this CPU.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512::within(query, codes, radius_bits, found) },
-        }
+        dispatch!(self, within(query, codes, radius_bits, 0, found));
     }
 
     /// As [`Kernel::within`], for codes that do not lie side by side: calls `found(id, distance_bits)` for each
     /// `(id, code)` within `radius_bits` (inclusive). The iterator is walked in order, once.
-    #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls functions of a CPU feature"))]
     pub fn within_each<'c, const W: usize>(
         self,
         query: &Code<W>,
@@ -115,12 +118,29 @@ impl Kernel {
         radius_bits: u32,
         found: impl FnMut(u32, u32),
     ) {
-        match self.0 {
-            Level::Portable => portable::within_each(query, codes, radius_bits, found),
-            // SAFETY: either level exists only if `available` found popcnt on this CPU.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 | Level::Avx512 => unsafe { avx2::within_each(query, codes, radius_bits, found) },
-        }
+        dispatch!(self, within_each(query, codes, radius_bits, found));
+    }
+
+    /// Calls `found(entry, distance_bits)`, in order, for each of the `len` entries of a bucket whose distance to `query`
+    /// is at most `radius_bits` (inclusive).
+    ///
+    /// An entry is as many 32-bit words as `query` has; they lie plane by plane, that is word `p` of entry `i` is
+    /// `planes[p * len + i]`. Made for many calls on small buckets: one of up to 16 entries is a handful of instructions
+    /// on AVX-512. 1, 2, 3, 4, 6 and 8 words an entry run without a loop over the words.
+    ///
+    /// # Panics
+    /// Unless `planes.len() == query.len() * len`.
+    #[inline]
+    pub fn within_planes(
+        self,
+        query: &[u32],
+        planes: &[U32],
+        len: usize,
+        radius_bits: u32,
+        found: impl FnMut(usize, u32),
+    ) {
+        assert_eq!(query.len().checked_mul(len), Some(planes.len()), "a word for each plane of each entry");
+        dispatch!(self, within_planes(query, planes, len, radius_bits, found));
     }
 }
 

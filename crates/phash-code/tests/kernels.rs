@@ -1,8 +1,9 @@
 //! Every kernel this CPU has against a bit-by-bit count, for all widths and lengths that end in the middle of a block.
 #![allow(missing_docs, reason = "a test")]
 
-use phash_code::{Code, Kernel};
+use phash_code::{Code, Kernel, prefetch, prefetch_all};
 use proptest::prelude::*;
+use zerocopy::little_endian::U32;
 
 /// Counts differing bits one at a time, through bytes: shares nothing with the kernels.
 fn distance_by_bits<const W: usize>(a: &Code<W>, b: &Code<W>) -> u32 {
@@ -59,6 +60,78 @@ proptest! {
             check_all_widths(&words, bits * share / 10);
         }
     }
+}
+
+/// `words` as entries of `count` words each, laid out plane by plane; the first `count` words are the query.
+fn check_planes(words: &[u32], count: usize, radius_bits: u32) {
+    let (query, entries) = words.split_at(count.min(words.len()));
+    if query.len() < count {
+        return;
+    }
+    let entries: Vec<&[u32]> = entries.chunks_exact(count).collect();
+    let planes: Vec<U32> =
+        (0..count).flat_map(|p| entries.iter().map(move |entry| U32::new(entry[p]))).collect();
+    let bits = |a: u32, b: u32| (0..32).map(|i| u32::from(a >> i & 1 != b >> i & 1)).sum::<u32>();
+    let distance = |entry: &[u32]| entry.iter().zip(query).map(|(&a, &b)| bits(a, b)).sum::<u32>();
+    let expected: Vec<(usize, u32)> = entries
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| (i, distance(entry)))
+        .filter(|&(_, distance_bits)| distance_bits <= radius_bits)
+        .collect();
+    for kernel in Kernel::available() {
+        let mut got = Vec::new();
+        kernel.within_planes(query, &planes, entries.len(), radius_bits, |i, d| got.push((i, d)));
+        assert_eq!(got, expected, "{kernel} within_planes {radius_bits}, {count} planes");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn every_kernel_compares_planes_like_single_bits(
+        words in prop::collection::vec(any::<u32>(), 0..700), share in 0u32..=20, len in 0usize..60,
+    ) {
+        for count in (1..=9u32).chain([31, 32, 33, 63, 70]) {
+            let places = count as usize;
+            check_planes(&words, places, 32 * count * share / 20);
+            check_planes(&words[..words.len().min(places * len)], places, 32 * count * share / 20);
+        }
+    }
+}
+
+#[test]
+fn planes_of_extreme_words_and_radii_are_exact() {
+    let words: Vec<u32> = (0..2_000u32).map(|i| if i % 3 == 0 { 0 } else { u32::MAX }).collect();
+    for count in (1..=9).chain([31, 32, 33, 70]) {
+        for radius_bits in [0, 31, 32, 64, 96, 256, 512, i32::MAX as u32 - 1, i32::MAX as u32, u32::MAX] {
+            check_planes(&words, count, radius_bits);
+        }
+    }
+}
+
+#[test]
+fn entries_without_words_are_all_at_distance_0_and_wrong_lengths_panic() {
+    for kernel in Kernel::available() {
+        let mut got = Vec::new();
+        kernel.within_planes(&[], &[], 3, 0, |i, d| got.push((i, d)));
+        assert_eq!(got, [(0, 0), (1, 0), (2, 0)], "{kernel}");
+        kernel.within_planes(&[7], &[], 0, 32, |_, _| panic!("an empty bucket has no entries"));
+        for len in [1, 3, usize::MAX / 2 + 2] {
+            let wrong = || kernel.within_planes(&[0, 0], &[U32::ZERO; 4], len, 64, |_, _| {});
+            assert!(std::panic::catch_unwind(wrong).is_err(), "{kernel}, {len} entries");
+        }
+    }
+}
+
+#[test]
+fn a_hint_may_lie_anywhere() {
+    for index in [0, 2, 3, usize::MAX] {
+        prefetch(&[1u64, 2, 3], index);
+    }
+    prefetch_all::<4, u8>(&[]);
+    prefetch_all::<4, _>(&[[0u8; 100]; 9]);
+    prefetch_all::<4, ()>(&[(); 9]);
 }
 
 #[test]

@@ -11,6 +11,10 @@ use std::arch::x86_64::{
     _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
+mod planes;
+
+pub(super) use planes::within_planes;
+
 use super::portable;
 use crate::Code;
 
@@ -120,9 +124,12 @@ pub(super) fn within<const W: usize>(
     query: &Code<W>,
     codes: &[Code<W>],
     radius_bits: u32,
+    first: usize,
     mut found: impl FnMut(usize, u32),
 ) {
-    let Some(repeated) = repeat(query) else { return portable::within(query, codes, radius_bits, 0, found) };
+    let Some(repeated) = repeat(query) else {
+        return portable::within(query, codes, radius_bits, first, found);
+    };
     // Strictly less than radius + 1; the addition is done in 64 bits and cannot overflow.
     let beyond = _mm256_set1_epi64x(i64::from(radius_bits) + 1);
     let (rows, _) = Code::raw_words_slice(codes).as_chunks::<4>();
@@ -134,13 +141,13 @@ pub(super) fn within<const W: usize>(
             while hits != 0 {
                 let lane = hits.trailing_zeros() as usize;
                 #[expect(clippy::cast_possible_truncation, reason = "a distance is at most 512")]
-                found(number * BLOCK + lane, sums[lane] as u32);
+                found(first + number * BLOCK + lane, sums[lane] as u32);
                 hits &= hits - 1;
             }
         }
     }
     let tail = codes.len() / BLOCK * BLOCK;
-    portable::within(query, &codes[tail..], radius_bits, tail, found);
+    portable::within(query, &codes[tail..], radius_bits, first + tail, found);
 }
 
 /// Scalar, with the popcnt instruction: one code alone does not fill a register.

@@ -8,6 +8,10 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
+mod planes;
+
+pub(super) use planes::within_planes;
+
 use super::portable;
 use crate::Code;
 
@@ -109,9 +113,12 @@ pub(super) fn within<const W: usize>(
     query: &Code<W>,
     codes: &[Code<W>],
     radius_bits: u32,
+    first: usize,
     mut found: impl FnMut(usize, u32),
 ) {
-    let Some(repeated) = repeat(query) else { return portable::within(query, codes, radius_bits, 0, found) };
+    let Some(repeated) = repeat(query) else {
+        return portable::within(query, codes, radius_bits, first, found);
+    };
     let radius = _mm512_set1_epi64(i64::from(radius_bits));
     let (rows, _) = Code::raw_words_slice(codes).as_chunks::<8>();
     for (number, block) in rows.chunks_exact(W).enumerate() {
@@ -122,11 +129,22 @@ pub(super) fn within<const W: usize>(
             while hits != 0 {
                 let lane = hits.trailing_zeros() as usize;
                 #[expect(clippy::cast_possible_truncation, reason = "a distance is at most 512")]
-                found(number * BLOCK + lane, sums[lane] as u32);
+                found(first + number * BLOCK + lane, sums[lane] as u32);
                 hits &= hits - 1;
             }
         }
     }
     let tail = codes.len() / BLOCK * BLOCK;
-    portable::within(query, &codes[tail..], radius_bits, tail, found);
+    portable::within(query, &codes[tail..], radius_bits, first + tail, found);
+}
+
+/// Scalar, with the popcnt instruction: one code alone does not fill a register.
+#[target_feature(enable = "popcnt")]
+pub(super) fn within_each<'c, const W: usize>(
+    query: &Code<W>,
+    codes: impl Iterator<Item = (u32, &'c Code<W>)>,
+    radius_bits: u32,
+    found: impl FnMut(u32, u32),
+) {
+    portable::within_each(query, codes, radius_bits, found);
 }
