@@ -134,7 +134,18 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         finish(top.into_sorted(), stats, complete && !self.segments.is_empty())
     }
 
-    fn wanted(&self, id: u32) -> bool {
+    /// The codes searched.
+    pub(crate) fn codes(&self) -> &'a C {
+        self.codes
+    }
+
+    /// Who chooses between index and scan.
+    pub(crate) fn chosen_by(&self) -> Strategy {
+        self.strategy
+    }
+
+    /// Whether the id may be reported.
+    pub(crate) fn wanted(&self, id: u32) -> bool {
         scan::wanted(self.except, id)
     }
 

@@ -1,0 +1,257 @@
+//! Owns the groups of a self-join: its connected components. What must hold: equal codes are brought together by sorting,
+//! never by pairs, so that ten thousand copies of one code cost ten thousand steps and not fifty million.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use phash_code::{Code, Codes};
+use roaring::RoaringBitmap;
+
+use crate::forest::Forest;
+use crate::join::{Neighbours, add_work};
+use crate::scan::for_each_run;
+use crate::{BuildParams, Ended, Error, Index, SearchStats, Segment, build_segment};
+
+/// Codes searched for between two looks at what is left.
+const CHUNK_CODES: u32 = 256;
+/// Fewer distinct codes are not worth an index of their own.
+const LEAST_INDEXED: u32 = 16_384;
+
+/// Groups of codes that are linked by pairs within the radius, directly or over other codes of the group.
+///
+/// Only groups of two or more; each ascending, in the order of their first members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    members: Vec<u32>,
+    /// Where each group ends in `members`.
+    ends: Vec<u32>,
+    ended: Ended,
+    search: SearchStats,
+}
+
+impl Groups {
+    /// How many groups there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether no two codes are within the radius of each other.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The ids of a group, ascending.
+    #[must_use]
+    pub fn get(&self, group: usize) -> Option<&[u32]> {
+        let end = *self.ends.get(group)?;
+        let start = group.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.members.get(start as usize..end as usize)
+    }
+
+    /// All groups, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        (0..self.len()).filter_map(|group| self.get(group))
+    }
+
+    /// How many codes are in a group.
+    #[must_use]
+    pub fn codes(&self) -> usize {
+        self.members.len()
+    }
+
+    /// [`Ended::Complete`], or [`Ended::Cancelled`]: then what is grouped belongs together, but groups may lack members
+    /// and links.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        self.ended
+    }
+
+    /// The work of all searches together; its plan says nothing.
+    #[must_use]
+    pub fn search(&self) -> &SearchStats {
+        &self.search
+    }
+}
+
+/// The groups of codes within `radius_bits` (inclusive): the connected components of the pairs that [`crate::join`] finds.
+/// Ids that the index may not report are in no group.
+///
+/// The same for every number of threads. Exact. Time about that of a search for each *distinct* code, and `O(n log n)` to
+/// find those; memory 16 bytes a code for the sorting, 4 bytes a code and thread for the sets, and, if more than half of
+/// the codes are copies, the distinct codes with an index of their own.
+///
+/// # Errors
+/// [`Error::MissingCode`] if the collection has fewer codes than it says.
+pub fn groups<const W: usize, C, B>(
+    index: &Index<'_, W, C, B>,
+    radius_bits: u32,
+    threads: NonZeroUsize,
+    cancel: &AtomicBool,
+) -> Result<Groups, Error>
+where
+    C: Codes<W> + Sync + ?Sized,
+    B: AsRef<[u8]> + Sync,
+{
+    let radius_bits = radius_bits.min(Code::<W>::BITS);
+    let mut forest = Forest::new(index.codes().len());
+    let distinct = unite_equal(index, &mut forest)?;
+    let mut searched = Searched { ended: Ended::Complete, work: SearchStats::default() };
+    if radius_bits > 0 {
+        if distinct.firsts.len() as u64 >= distinct.copies.len() {
+            // Few copies: search where they lie, without reporting them.
+            let index = index.clone().except(&distinct.denied);
+            let edge = |forest: &mut Forest, a, b| forest.unite(a, b);
+            searched = unite_near(&index, &distinct.firsts, radius_bits, threads, cancel, &mut forest, edge)?;
+        } else {
+            let codes = distinct.codes(index.codes())?;
+            let len = Codes::len(&codes);
+            let mut segments = Vec::new();
+            if len >= LEAST_INDEXED {
+                segments.push(Segment::<W, _>::open(build_segment(
+                    &codes,
+                    0..len,
+                    &BuildParams::default(),
+                )?)?);
+            }
+            let own = Index::new(&codes, &segments)?;
+            let places: Vec<u32> = (0..len).collect();
+            let firsts = &distinct.firsts;
+            let edge =
+                |forest: &mut Forest, a: u32, b: u32| forest.unite(firsts[a as usize], firsts[b as usize]);
+            searched = unite_near(&own, &places, radius_bits, threads, cancel, &mut forest, edge)?;
+        }
+    }
+    let (members, ends) = forest.into_sets();
+    Ok(Groups { members, ends, ended: searched.ended, search: searched.work })
+}
+
+/// The wanted codes, each once.
+struct Distinct {
+    /// The smallest id of each code, ascending.
+    firsts: Vec<u32>,
+    /// The other ids of the codes.
+    copies: RoaringBitmap,
+    /// Those, and the ids that are not wanted.
+    denied: RoaringBitmap,
+}
+
+impl Distinct {
+    fn codes<const W: usize, C: Codes<W> + ?Sized>(&self, codes: &C) -> Result<Vec<Code<W>>, Error> {
+        self.firsts.iter().map(|&id| codes.get(id).copied().ok_or(Error::MissingCode { id })).collect()
+    }
+}
+
+/// Makes equal codes one set.
+fn unite_equal<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>>(
+    index: &Index<'_, W, C, B>,
+    forest: &mut Forest,
+) -> Result<Distinct, Error> {
+    let codes = index.codes();
+    let mut keyed: Vec<(u64, u32)> = Vec::with_capacity(codes.len() as usize);
+    let mut met = 0u32;
+    for_each_run(codes, 0..codes.len(), |first_id, run| {
+        let with_ids = (first_id..).zip(run).filter(|&(id, _)| index.wanted(id));
+        keyed.extend(with_ids.map(|(id, code)| (key(code), id)));
+        met = first_id + u32::try_from(run.len()).unwrap_or(u32::MAX);
+    });
+    if met < codes.len() {
+        return Err(Error::MissingCode { id: met });
+    }
+    keyed.sort_unstable();
+    let mut firsts = Vec::with_capacity(keyed.len());
+    let mut copies = Vec::new();
+    for same_key in keyed.chunk_by_mut(|one, other| one.0 == other.0) {
+        if let [(_, id)] = same_key {
+            firsts.push(*id);
+            continue;
+        }
+        // Different codes may share a key. The sort is stable, so ids ascend within equal codes.
+        same_key.sort_by(|(_, a), (_, b)| codes.get(*a).cmp(&codes.get(*b)));
+        for equal in same_key.chunk_by(|(_, a), (_, b)| codes.get(*a) == codes.get(*b)) {
+            firsts.push(equal[0].1);
+            for &(_, id) in &equal[1..] {
+                forest.unite(equal[0].1, id);
+                copies.push(id);
+            }
+        }
+    }
+    firsts.sort_unstable();
+    copies.sort_unstable();
+    let copies: RoaringBitmap = copies.into_iter().collect();
+    let mut denied = copies.clone();
+    denied.extend((0..codes.len()).filter(|&id| !index.wanted(id)));
+    Ok(Distinct { firsts, copies, denied })
+}
+
+/// Equal for equal codes, seldom equal for others: the words, each mixed in by a multiplication.
+fn key<const W: usize>(code: &Code<W>) -> u64 {
+    code.to_le_words().iter().fold(0, |key: u64, word| {
+        let mixed = (key ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ (mixed >> 29)
+    })
+}
+
+struct Searched {
+    ended: Ended,
+    work: SearchStats,
+}
+
+/// Passes every pair of the ascending `ids` within the radius to `edge`, on several threads with a forest each, and unites
+/// the forests.
+fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync>(
+    index: &Index<'_, W, C, B>,
+    ids: &[u32],
+    radius_bits: u32,
+    threads: NonZeroUsize,
+    cancel: &AtomicBool,
+    forest: &mut Forest,
+    edge: impl Fn(&mut Forest, u32, u32) + Sync,
+) -> Result<Searched, Error> {
+    let next = AtomicU32::new(0);
+    let chunks = u32::try_from(ids.len()).unwrap_or(u32::MAX).div_ceil(CHUNK_CODES);
+    let search = |forest: &mut Forest| -> Result<Searched, Error> {
+        let mut neighbours = Neighbours::new(index, radius_bits, cancel);
+        let mut ended = Ended::Complete;
+        while ended == Ended::Complete {
+            let chunk = next.fetch_add(1, Ordering::Relaxed);
+            if chunk >= chunks {
+                break;
+            }
+            let start = (chunk * CHUNK_CODES) as usize;
+            let chunk = &ids[start..ids.len().min(start + CHUNK_CODES as usize)];
+            let flow = neighbours.of(&mut chunk.iter().copied(), &mut |a, matches| {
+                matches.iter().for_each(|found| edge(forest, a, found.id));
+                ControlFlow::Continue(())
+            })?;
+            if flow.is_break() {
+                ended = Ended::Cancelled;
+            }
+        }
+        Ok(Searched { ended, work: neighbours.work })
+    };
+    let others = threads.get().min(chunks as usize).saturating_sub(1);
+    let len = forest.len();
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..others)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut own = Forest::new(len);
+                    search(&mut own).map(|searched| (own, searched))
+                })
+            })
+            .collect();
+        let mut all = search(forest)?;
+        for handle in handles {
+            let (own, searched) = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            forest.unite_all(&own);
+            add_work(&mut all.work, &searched.work);
+            if searched.ended != Ended::Complete {
+                all.ended = searched.ended;
+            }
+        }
+        Ok(all)
+    })
+}
