@@ -2,11 +2,12 @@
 //! the hash's parameters.
 
 use phash_core::{CODE_BITS, View, parameters_fingerprint};
-use phash_store::{Schema, ViewSpec};
+use phash_store::{Contents, Schema, ViewSpec};
 
 /// The schema of databases that this build makes and can search.
 pub fn schema() -> Schema {
     Schema {
+        contents: Contents::Models,
         parameters: parameters_fingerprint().0,
         views: View::ALL
             .iter()

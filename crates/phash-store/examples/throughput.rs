@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use phash_code::Codes;
 use phash_store::{
-    NewModel, NewSource, OpenOptions, Reader, Schema, Stamp, Store, ViewCode, ViewSpec, Writer,
+    Contents, NewModel, NewSource, OpenOptions, Reader, Schema, Stamp, Store, ViewCode, ViewSpec, Writer,
 };
 
 const BATCH: u32 = 100_000;
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = args.next().map_or_else(|| temporary.path().join("db"), PathBuf::from);
 
     let views = ["energy", "blocks"].map(|name| ViewSpec { name: name.to_owned(), words: 8 });
-    let schema = Schema { parameters: [1; 32], views: views.to_vec() };
+    let schema = Schema { contents: Contents::Models, parameters: [1; 32], views: views.to_vec() };
     Store::create(&dir, &schema)?;
     let mut writer = Writer::open(&dir, &schema)?;
     let (start, mut commit_ms) = (Instant::now(), Vec::new());

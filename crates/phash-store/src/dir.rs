@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::files::recover;
 use crate::lock::{LOCK_FILE, WriterLock};
-use crate::schema::Schema;
+use crate::schema::{Schema, is_code_file_name};
 use crate::vfs::{OsVfs, Vfs};
 
 /// Name of the catalog.
@@ -66,11 +66,10 @@ impl Store {
         for suffix in ["", "-wal", "-shm"] {
             remove_if_there(&dir.join(format!("{NEW_CATALOG_FILE}{suffix}")))?;
         }
-        let catalog = Catalog::create(&new)?;
+        let catalog = Catalog::create(&new, schema.contents)?;
         let head = catalog.insert_head(schema, now_ms)?;
         for number in 0..head.tails.len() {
-            let (kind, view) = head.file(number);
-            recover::create(&**vfs, &dir.join(kind.file_name(&view.name)), &head.file_header(number))?;
+            recover::create(&**vfs, &dir.join(head.file(number).name()), &head.file_header(number))?;
         }
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         catalog.commit()?;
@@ -107,7 +106,7 @@ fn check_empty(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     names.extend(vfs.list(dir).map_err(|e| Error::io("list", dir, e))?);
     for name in names {
         let path = dir.join(&name);
-        let ours = if name.ends_with(".codes") {
+        let ours = if is_code_file_name(&name) {
             recover::holds_no_codes(vfs, &path)?
         } else if name == SEGMENTS_DIR {
             vfs.list(&path).map_err(|e| Error::io("list", &path, e))?.is_empty()

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::schema::Contents;
+
 /// The result of a store operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -46,6 +48,26 @@ pub enum Error {
         expected: String,
         /// What the database was made with.
         found: String,
+    },
+    /// The database holds raw codes where models are needed, or the other way round.
+    #[error("{}: holds {found}, not {expected}; name a database of {expected} (--db), or use the commands for {found}", path.display())]
+    OtherContents {
+        /// The database directory.
+        path: PathBuf,
+        /// What is needed.
+        expected: Contents,
+        /// What it holds.
+        found: Contents,
+    },
+    /// A database of raw codes has codes of another width.
+    #[error("{}: holds codes of {found_bits} bits, not {expected_bits}; codes of different widths need databases of their own (--db)", path.display())]
+    OtherWidth {
+        /// The database directory.
+        path: PathBuf,
+        /// The width that is needed, in bits.
+        expected_bits: u32,
+        /// The width it has, in bits.
+        found_bits: u32,
     },
     /// Another writer has the database open.
     #[error("{}: another process is writing to this database; wait until it is done (readers are not affected)", path.display())]

@@ -1,17 +1,18 @@
 //! Owns all files of a database, all mapping and all syncing: the append-only code files and the SQLite catalog
 //! beside them. Knows codes as bytes of a fixed width, and nothing of how they are made or searched.
 //!
-//! A database is a directory. One [`Writer`] at a time puts models into it and publishes them with
+//! A database is a directory. It holds models with codes in several views, or raw codes with labels ([`Contents`]). One [`Writer`] at a time puts models into it and publishes them with
 //! [`Writer::commit`]; any number of [`Reader`]s, in this process and others, each see it as of one commit.
 //! The bytes on disk, the rules of recovery and what is assumed of the medium: `docs/file-format.md`.
 //!
 //! ```
 //! use phash_code::Codes;
-//! use phash_store::{NewModel, NewSource, OpenOptions, Outcome, Reader, Schema, Stamp, ViewCode, ViewSpec, Writer};
+//! use phash_store::{Contents, NewModel, NewSource, OpenOptions, Outcome, Reader, Schema, Stamp, ViewCode, ViewSpec, Writer};
 //!
 //! # let temporary = tempfile::tempdir()?;
 //! # let dir = &temporary.path().join("library.phash");
 //! let schema = Schema {
+//!     contents: Contents::Models,
 //!     parameters: [1; 32],
 //!     views: vec![ViewSpec { name: "energy".to_owned(), words: 4 }],
 //! };
@@ -59,6 +60,7 @@ mod writer;
 
 pub use dir::Store;
 pub use error::{Error, Result};
+pub use files::labels::Labels;
 pub use files::layout::FORMAT_VERSION;
 pub use files::view::CodeView;
 pub use mmap::Map;
@@ -66,7 +68,7 @@ pub use reader::{Damage, Models, OpenOptions, Reader, StoredSegment, VerifyRepor
 pub use records::{
     Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Source, Stamp, TensorRow, ViewCode,
 };
-pub use schema::{Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
+pub use schema::{Contents, Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
 pub use segment::SegmentBytes;
 pub use vfs::{OsVfs, StoreFile, Vfs};
 pub use writer::Writer;

@@ -166,6 +166,8 @@ pub struct TensorRow {
 /// What a writer holds that is not committed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
+    /// New raw codes.
+    pub codes: u32,
     /// New models.
     pub models: u32,
     /// New tensors.
@@ -194,6 +196,8 @@ pub struct Info {
     pub generation: u64,
     /// When the database was created, milliseconds since 1970.
     pub created_at_ms: i64,
+    /// Stored raw codes; the counts of models, tensors and sources are then 0.
+    pub codes: u32,
     /// Stored models.
     pub models: u32,
     /// Those among them that are weak.
@@ -202,14 +206,16 @@ pub struct Info {
     pub tensors: u32,
     /// Sources: all versions of all labels.
     pub sources: u32,
-    /// Labels.
+    /// Labels; in a database of raw codes, codes with a label.
     pub labels: u32,
     /// Models in each view without a code there, in the schema's order.
     pub void_models: Vec<u32>,
     /// Length of the catalog and its log in bytes.
     pub catalog_bytes: u64,
-    /// Committed length of all code files in bytes.
+    /// Committed length of all code files in bytes, but for those of labels.
     pub code_bytes: u64,
+    /// Committed length of the labels of raw codes in bytes.
+    pub label_bytes: u64,
     /// Index segments and their length in bytes.
     pub segments: u32,
     /// Length of all index segments in bytes.

@@ -10,10 +10,59 @@ pub const MAX_VIEWS: usize = 16;
 /// The greatest length of a view's name in bytes.
 pub const MAX_VIEW_NAME_BYTES: usize = 32;
 
-/// The hash that a database holds codes of.
+/// The view of a database of raw codes; it names their files.
+const RAW_VIEW: &str = "raw";
+
+/// What a database holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Models and their tensors: a code of each in every view, and rows that tell of them.
+    Models,
+    /// Raw codes of one width, each with a label or none; nothing else is known of them.
+    Codes,
+}
+
+impl Contents {
+    /// The version of the format on disk.
+    pub(crate) fn format_version(self) -> u32 {
+        match self {
+            Self::Models => 1,
+            Self::Codes => 2,
+        }
+    }
+
+    /// What a version of the format on disk holds, if this build knows it.
+    pub(crate) fn of_version(version: i64) -> Option<Self> {
+        [Self::Models, Self::Codes]
+            .into_iter()
+            .find(|contents| i64::from(contents.format_version()) == version)
+    }
+
+    /// The kinds of code files that each view has, in order.
+    pub(crate) fn kinds(self) -> &'static [Kind] {
+        match self {
+            Self::Models => &[Kind::Model, Kind::Tensor],
+            Self::Codes => &[Kind::Raw, Kind::LabelPlace, Kind::LabelText],
+        }
+    }
+}
+
+impl std::fmt::Display for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Models => "models",
+            Self::Codes => "raw codes",
+        })
+    }
+}
+
+/// What a database was made for: what it holds, and the hash that made its codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
-    /// Fingerprint of the hasher's parameters: equal fingerprints mean comparable codes.
+    /// What it holds.
+    pub contents: Contents,
+    /// Fingerprint of the hasher's parameters: equal fingerprints mean comparable codes. Zeros for raw codes, whose
+    /// hash nobody knows.
     pub parameters: [u8; 32],
     /// The views, in the order in which every model and tensor gives its codes.
     pub views: Vec<ViewSpec>,
@@ -36,12 +85,22 @@ impl ViewSpec {
 }
 
 impl Schema {
+    /// A database of raw codes of `words` 64-bit words.
+    pub fn codes(words: u32) -> Self {
+        let views = vec![ViewSpec { name: RAW_VIEW.to_owned(), words }];
+        Self { contents: Contents::Codes, parameters: [0; 32], views }
+    }
+
     /// Checks names, widths and number of the views.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] says which rule is broken.
     pub fn validate(&self) -> Result<()> {
         let invalid = |what: String| Err(Error::InvalidInput { what });
+        let raw = self.contents == Contents::Codes;
+        if raw && (self.views.len() != 1 || self.views[0].name != RAW_VIEW || self.parameters != [0; 32]) {
+            return invalid("a database of raw codes has one view, and no parameters".to_owned());
+        }
         if self.views.is_empty() || self.views.len() > MAX_VIEWS {
             return invalid(format!("a schema has 1 to {MAX_VIEWS} views, not {}", self.views.len()));
         }
@@ -99,13 +158,20 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What a code file has one code for: `models` or `tensors`. A code id is the same item in every file of one kind.
+/// What a code file has one code (or other record of a fixed width) for. A code id is the same item in every file of
+/// one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One code a model.
     Model,
     /// One code a tensor.
     Tensor,
+    /// One raw code.
+    Raw,
+    /// Where the label of a raw code lies in the labels' text: 8 bytes each.
+    LabelPlace,
+    /// The labels' text, in pieces of 64 bytes.
+    LabelText,
 }
 
 impl Kind {
@@ -114,16 +180,43 @@ impl Kind {
         match self {
             Self::Model => 0,
             Self::Tensor => 1,
+            Self::Raw => 2,
+            Self::LabelPlace => 3,
+            Self::LabelText => 4,
+        }
+    }
+
+    /// What the databases hold that have files of this kind.
+    pub(crate) fn contents(self) -> Contents {
+        match self {
+            Self::Model | Self::Tensor => Contents::Models,
+            Self::Raw | Self::LabelPlace | Self::LabelText => Contents::Codes,
+        }
+    }
+
+    /// How many 64-bit words a record has, in a view whose codes have `words`.
+    pub(crate) fn words(self, words: u32) -> u32 {
+        match self {
+            Self::Model | Self::Tensor | Self::Raw => words,
+            Self::LabelPlace => 1,
+            Self::LabelText => 8,
         }
     }
 
     /// The name of the code file of a view.
     pub(crate) fn file_name(self, view: &str) -> String {
         match self {
-            Self::Model => format!("{view}.codes"),
+            Self::Model | Self::Raw => format!("{view}.codes"),
             Self::Tensor => format!("tensors.{view}.codes"),
+            Self::LabelPlace => format!("{view}.labels"),
+            Self::LabelText => format!("{view}.text"),
         }
     }
+}
+
+/// Whether a file of this name can be a code file.
+pub(crate) fn is_code_file_name(name: &str) -> bool {
+    [".codes", ".labels", ".text"].iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -132,6 +225,7 @@ mod tests {
 
     fn schema(views: &[(&str, u32)]) -> Schema {
         Schema {
+            contents: Contents::Models,
             parameters: [7; 32],
             views: views.iter().map(|&(name, words)| ViewSpec { name: name.to_owned(), words }).collect(),
         }
@@ -155,6 +249,10 @@ mod tests {
         }
         assert!(schema(&[(&"x".repeat(33), 4)]).validate().is_err());
         let many: Vec<String> = (0..17).map(|n| format!("v{n}")).collect();
+        assert!(Schema::codes(8).validate().is_ok() && Schema::codes(3).validate().is_err());
+        let raw = Schema::codes(1);
+        assert!(Schema { parameters: [1; 32], ..raw.clone() }.validate().is_err());
+        assert!(Schema { views: schema(&[("energy", 1)]).views, ..raw }.validate().is_err());
         assert!(schema(&many.iter().map(|n| (n.as_str(), 1)).collect::<Vec<_>>()).validate().is_err());
     }
 }

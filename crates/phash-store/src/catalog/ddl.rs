@@ -3,7 +3,7 @@
 /// `PRAGMA application_id`: the letters PHSH.
 pub(super) const APPLICATION_ID: i32 = 0x5048_5348;
 
-/// All tables of format version 1. Each row ends with a checksum over its other columns (see `rowcheck`), so that a
+/// All tables, the same in each version of the format. Each row ends with a checksum over its other columns (see `rowcheck`), so that a
 /// changed byte is found by the first read of the row; SQLite has no checksums of its own.
 ///
 /// Why it is so: features of all views lie in one blob and voids in one bitmap for 65,536 ids, so that a model costs
@@ -27,7 +27,7 @@ CREATE TABLE meta(
 CREATE TABLE code_files(
     id INTEGER PRIMARY KEY,
     view TEXT NOT NULL,
-    kind INTEGER NOT NULL CHECK (kind IN (0, 1)),
+    kind INTEGER NOT NULL CHECK (kind IN (0, 1, 2, 3, 4)),
     words INTEGER NOT NULL,
     committed INTEGER NOT NULL,
     generation INTEGER NOT NULL,

@@ -8,7 +8,7 @@ use super::rowcheck::{Field, row_crc};
 use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::files::layout::FileHeader;
-use crate::schema::{Kind, Schema, ViewSpec};
+use crate::schema::{Contents, Kind, Schema, ViewSpec};
 
 /// What is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,36 +18,72 @@ pub(crate) struct Head {
     pub(crate) created_at_ms: i64,
     /// Commits so far.
     pub(crate) generation: u64,
+    /// In a database of raw codes, models, tensors and sources are none.
     pub(crate) models: u32,
     pub(crate) weak_models: u32,
     pub(crate) tensors: u32,
     pub(crate) sources: u32,
+    /// Labels; in a database of raw codes, codes with a label.
     pub(crate) labels: u32,
     /// Index segments ever made: the next one's id.
     pub(crate) segments_made: u32,
-    /// The end of each code file; number `2 * view + kind`.
+    /// The end of each code file: of each kind for the first view, then for the next.
     pub(crate) tails: Vec<Tail>,
 }
 
 /// The number of the code file of a view.
 pub(crate) fn file_number(view: usize, kind: Kind) -> usize {
-    2 * view + kind.number() as usize
+    let kinds = kind.contents().kinds();
+    kinds.len() * view + kinds.iter().position(|&other| other == kind).unwrap_or(0)
+}
+
+/// One code file, as the schema has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileSpec<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) view: &'a str,
+    /// 64-bit words a record.
+    pub(crate) words: u32,
+}
+
+impl FileSpec<'_> {
+    pub(crate) fn name(&self) -> String {
+        self.kind.file_name(self.view)
+    }
 }
 
 impl Head {
-    /// Kind and view of a code file.
-    pub(crate) fn file(&self, number: usize) -> (Kind, &ViewSpec) {
-        let kind = if number.is_multiple_of(2) { Kind::Model } else { Kind::Tensor };
-        (kind, &self.schema.views[number / 2])
+    /// The code file of a number.
+    pub(crate) fn file(&self, number: usize) -> FileSpec<'_> {
+        let kinds = self.schema.contents.kinds();
+        let (kind, view) = (kinds[number % kinds.len()], &self.schema.views[number / kinds.len()]);
+        FileSpec { kind, view: &view.name, words: kind.words(view.words) }
+    }
+
+    /// How many items the index segments can cover: models, or raw codes.
+    pub(crate) fn indexable(&self) -> u32 {
+        match self.schema.contents {
+            Contents::Models => self.models,
+            Contents::Codes => self.tails[file_number(0, Kind::Raw)].count,
+        }
+    }
+
+    /// The number of records that a code file must have, if that follows from the other counts.
+    fn expected_count(&self, kind: Kind) -> Option<u32> {
+        match kind {
+            Kind::Model => Some(self.models),
+            Kind::Tensor => Some(self.tensors),
+            Kind::Raw | Kind::LabelPlace | Kind::LabelText => None,
+        }
     }
 
     /// The header that a code file must have.
     pub(crate) fn file_header(&self, number: usize) -> FileHeader {
-        let (kind, view) = self.file(number);
+        let FileSpec { kind, view, words } = self.file(number);
         FileHeader {
             kind,
-            words: view.words,
-            view: view.name.clone(),
+            words,
+            view: view.to_owned(),
             parameters: self.schema.parameters,
             database_id: self.database_id,
         }
@@ -74,7 +110,7 @@ impl Head {
 
     /// The head of a database with nothing in it.
     fn empty(database_id: [u8; 16], schema: Schema, created_at_ms: i64) -> Self {
-        let tails = vec![Tail::default(); 2 * schema.views.len()];
+        let tails = vec![Tail::default(); schema.contents.kinds().len() * schema.views.len()];
         Self {
             database_id,
             schema,
@@ -91,15 +127,15 @@ impl Head {
     }
 
     fn file_crc(&self, number: usize) -> u32 {
-        let (kind, view) = self.file(number);
+        let FileSpec { kind, view, words } = self.file(number);
         let tail = self.tails[number];
         row_crc(
             "code_files",
             &[
                 Field::Int(number.try_into().unwrap_or(i64::MAX)),
-                Field::Text(&view.name),
+                Field::Text(view),
                 Field::Int(kind.number().into()),
-                Field::Int(view.words.into()),
+                Field::Int(words.into()),
                 Field::Int(tail.count.into()),
                 Field::Int(tail.generation.cast_signed()),
                 Field::Int(tail.crc.into()),
@@ -112,7 +148,11 @@ impl Catalog {
     /// Reads the head and checks that it agrees with itself.
     pub(crate) fn head(&self) -> Result<Head> {
         let err = |e| self.err("read the head of the catalog", e);
-        let mut head = Head::empty([0; 16], Schema { parameters: [0; 32], views: Vec::new() }, 0);
+        let mut head = Head::empty(
+            [0; 16],
+            Schema { contents: self.contents, parameters: [0; 32], views: Vec::new() },
+            0,
+        );
         let sql = "SELECT database_id, parameters, created_at_ms, generation, models, weak_models, tensors, sources,
                    labels, segments_made, crc FROM meta WHERE id = 0";
         let crc = self.conn.query_row(sql, [], |row| read_meta(row, &mut head)).map_err(|e| match e {
@@ -124,11 +164,18 @@ impl Catalog {
         }
         self.read_code_files(&mut head)?;
         for (number, tail) in head.tails.iter().enumerate() {
-            let (kind, view) = head.file(number);
-            let expected = if kind == Kind::Model { head.models } else { head.tensors };
+            let file = head.file(number);
+            let expected = head.expected_count(file.kind).unwrap_or(tail.count);
             if tail.count != expected || tail.generation > head.generation {
-                let what = format!("committed codes of {}", kind.file_name(&view.name));
+                let what = format!("committed codes of {}", file.name());
                 return Err(self.damaged(what, expected, tail.count));
+            }
+        }
+        if head.schema.contents == Contents::Codes {
+            let (codes, places) = (head.indexable(), head.tails[file_number(0, Kind::LabelPlace)].count);
+            if places > codes || head.labels > places {
+                let got = format!("{} labels in {places} places for {codes} codes", head.labels);
+                return Err(self.damaged("counts of labels", "no more labels than places than codes", got));
             }
         }
         Ok(head)
@@ -138,6 +185,7 @@ impl Catalog {
         let err = |e| self.err("read the head of the catalog", e);
         let sql =
             "SELECT id, view, kind, words, committed, generation, tail_crc, crc FROM code_files ORDER BY id";
+        let kinds = head.schema.contents.kinds();
         let mut crcs = Vec::new();
         {
             let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
@@ -146,7 +194,7 @@ impl Catalog {
                 let number = head.tails.len();
                 let view = ViewSpec { name: row.get(1).map_err(err)?, words: row.get(3).map_err(err)? };
                 let (id, kind): (i64, i64) = (row.get(0).map_err(err)?, row.get(2).map_err(err)?);
-                if number.is_multiple_of(2) {
+                if number.is_multiple_of(kinds.len()) {
                     head.schema.views.push(view);
                 }
                 head.tails.push(Tail {
@@ -155,17 +203,21 @@ impl Catalog {
                     crc: row.get(6).map_err(err)?,
                 });
                 crcs.push((number, id, kind, row.get::<_, u32>(7).map_err(err)?));
-                if number >= 2 * crate::schema::MAX_VIEWS {
-                    return Err(self.damaged("table code_files", "at most 32 rows", "more"));
+                if number >= kinds.len() * crate::schema::MAX_VIEWS {
+                    return Err(self.damaged("table code_files", "rows of at most 16 views", "more"));
                 }
             }
         }
-        if crcs.is_empty() || crcs.len() % 2 != 0 {
-            return Err(self.damaged("table code_files", "two rows for each view", crcs.len()));
+        if crcs.is_empty() || crcs.len() % kinds.len() != 0 {
+            let expected = format!("{} rows for each view", kinds.len());
+            return Err(self.damaged("table code_files", expected, crcs.len()));
         }
         for (number, id, kind, crc) in crcs {
             // The checksum covers id, view, kind and words as they must be at this place.
-            if id != number as i64 || kind != (number % 2) as i64 || crc != head.file_crc(number) {
+            if id != number as i64
+                || kind != i64::from(kinds[number % kinds.len()].number())
+                || crc != head.file_crc(number)
+            {
                 let what = format!("checksum of row {id} of code_files");
                 return Err(self.damaged(what, head.file_crc(number), crc));
             }
@@ -184,9 +236,9 @@ impl Catalog {
             .execute(sql, params![database_id, schema.parameters, created_at_ms, head.meta_crc()])
             .map_err(err)?;
         for number in 0..head.tails.len() {
-            let (kind, view) = head.file(number);
+            let FileSpec { kind, view, words } = head.file(number);
             let id = i64::try_from(number).unwrap_or(i64::MAX);
-            let row = params![id, view.name, kind.number(), view.words, head.file_crc(number)];
+            let row = params![id, view, kind.number(), words, head.file_crc(number)];
             self.conn
                 .execute("INSERT INTO code_files VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5)", row)
                 .map_err(err)?;

@@ -18,6 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
 use crate::files::layout::FORMAT_VERSION;
+use crate::schema::Contents;
 
 /// How long to wait for SQLite's own short locks.
 const BUSY: Duration = Duration::from_secs(10);
@@ -27,30 +28,33 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(crate) struct Catalog {
     conn: Connection,
     path: PathBuf,
+    /// What the database holds: the version of the format says so.
+    contents: Contents,
 }
 
 impl Catalog {
     /// Creates the file with all tables and nothing in them; the caller fills them and commits.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    pub(crate) fn create(path: &Path, contents: Contents) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let this = Self::connect(path, path, flags, "create the catalog")?;
+        let mut this = Self::connect(path, path, flags, "create the catalog")?;
+        this.contents = contents;
         this.run(
             "create the catalog",
             "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
         )?;
         this.begin_write()?;
         this.run("create the catalog", ddl::TABLES)?;
-        let id = ddl::APPLICATION_ID;
+        let (id, version) = (ddl::APPLICATION_ID, contents.format_version());
         this.run(
             "create the catalog",
-            &format!("PRAGMA application_id = {id}; PRAGMA user_version = {FORMAT_VERSION};"),
+            &format!("PRAGMA application_id = {id}; PRAGMA user_version = {version};"),
         )?;
         Ok(this)
     }
 
     /// Opens for writing.
     pub(crate) fn open_write(path: &Path) -> Result<Self> {
-        let this = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, "open the catalog")?;
+        let mut this = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, "open the catalog")?;
         this.check_version()?;
         // A commit returns when the log is on the medium. 64 MB of cache: digests land anywhere in their indexes.
         this.run(
@@ -74,7 +78,7 @@ impl Catalog {
     }
 
     fn open_snapshot(path: &Path, target: &Path, flags: OpenFlags) -> Result<Self> {
-        let this = Self::connect(path, target, flags, "open the catalog")?;
+        let mut this = Self::connect(path, target, flags, "open the catalog")?;
         this.run("open the catalog", "PRAGMA cache_size = -16384; BEGIN")?;
         this.check_version()?;
         Ok(this)
@@ -83,7 +87,7 @@ impl Catalog {
     fn connect(path: &Path, target: &Path, flags: OpenFlags, op: &'static str) -> Result<Self> {
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|e| Error::catalog(op, path, e))?;
-        let this = Self { conn, path: path.to_owned() };
+        let this = Self { conn, path: path.to_owned(), contents: Contents::Models };
         this.conn.busy_timeout(BUSY).map_err(|e| this.err(op, e))?;
         // The file may come from anywhere: its schema is data, not code.
         for (option, on) in [
@@ -101,7 +105,8 @@ impl Catalog {
         Ok(this)
     }
 
-    fn check_version(&self) -> Result<()> {
+    /// Checks that this is a catalog, and takes from its version what the database holds.
+    fn check_version(&mut self) -> Result<()> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let application = pragma("application_id").map_err(|e| self.err("read the catalog", e))?;
         if application != i64::from(ddl::APPLICATION_ID) {
@@ -109,10 +114,11 @@ impl Catalog {
             return Err(Error::NotADatabase { path: self.path.clone(), what });
         }
         let version = pragma("user_version").map_err(|e| self.err("read the catalog", e))?;
-        if version != i64::from(FORMAT_VERSION) {
+        let Some(contents) = Contents::of_version(version) else {
             let found = u32::try_from(version).unwrap_or(0);
             return Err(Error::UnknownVersion { path: self.path.clone(), found, supported: FORMAT_VERSION });
-        }
+        };
+        self.contents = contents;
         Ok(())
     }
 
@@ -128,7 +134,7 @@ impl Catalog {
 
     /// Closes the connection; the last one to be closed empties the log into the file.
     pub(crate) fn close(self) -> Result<()> {
-        let Self { conn, path } = self;
+        let Self { conn, path, .. } = self;
         conn.close().map_err(|(_, e)| Error::catalog("close the catalog", &path, e))
     }
 

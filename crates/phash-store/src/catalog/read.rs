@@ -110,7 +110,7 @@ impl Catalog {
         Ok(tensors)
     }
 
-    /// All index segments, by view and first id; disjoint, and over models that there are.
+    /// All index segments, by view and first id; disjoint, and over codes that there are.
     pub(crate) fn segments(&self, head: &Head) -> Result<Vec<SegmentRow>> {
         let err = |e| self.err(OP, e);
         let sql = format!("SELECT {SEGMENT_COLUMNS} FROM segments ORDER BY view, first_id, id");
@@ -122,10 +122,10 @@ impl Catalog {
             let after =
                 segments.last().filter(|last| last.view == segment.view).map_or(0, |last| last.end_id);
             let known_view = (segment.view as usize) < head.schema.views.len();
-            if !known_view || segment.first_id < after || segment.end_id > head.models {
+            if !known_view || segment.first_id < after || segment.end_id > head.indexable() {
                 let what = format!("segment {} of view {}", segment.id, segment.view);
                 let got = format!("{}..{}", segment.first_id, segment.end_id);
-                return Err(self.damaged(what, format!("ids within {after}..{}", head.models), got));
+                return Err(self.damaged(what, format!("ids within {after}..{}", head.indexable()), got));
             }
             segments.push(segment);
         }

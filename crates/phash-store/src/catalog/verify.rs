@@ -4,6 +4,7 @@
 use super::Catalog;
 use super::head::Head;
 use crate::error::{Error, Result};
+use crate::schema::Contents;
 
 /// Rows fetched at once.
 const PAGE: u32 = 1024;
@@ -52,9 +53,11 @@ impl Catalog {
             }
             Ok(tensors.iter().map(|tensor| tensor.id).collect())
         });
+        // Labels of raw codes are in their own files.
+        let labels = if head.schema.contents == Contents::Models { head.labels } else { 0 };
         for (what, sql, expected) in [
             ("number of weak models", "SELECT count(*) FROM models WHERE weak", head.weak_models),
-            ("number of labels", "SELECT count(DISTINCT label) FROM sources", head.labels),
+            ("number of labels", "SELECT count(DISTINCT label) FROM sources", labels),
             (
                 "tensors that are not their model's",
                 "SELECT count(*) FROM tensors AS t LEFT JOIN models AS m ON m.id = t.model_id WHERE m.id IS NULL

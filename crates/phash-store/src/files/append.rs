@@ -71,6 +71,11 @@ impl Appender {
         }
     }
 
+    /// All codes, the uncommitted ones included.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// Whether `more` codes still fit.
     pub(crate) fn check_room(&self, more: u32) -> Result<()> {
         match self.count.checked_add(more) {

@@ -8,8 +8,9 @@ use crate::schema::{Kind, MAX_VIEW_NAME_BYTES};
 
 /// First bytes of every code file.
 pub(crate) const MAGIC: [u8; 8] = *b"PHSHCODE";
-/// Version of the format on disk: of code files, catalog and directory together.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the format on disk, of code files, catalog and directory together: 1 for databases of models, 2 for
+/// databases of raw codes. Each is written as well as read.
+pub const FORMAT_VERSION: u32 = 2;
 /// Length of the file's header in bytes.
 pub(crate) const HEADER_BYTES: usize = 4096;
 /// Codes in a full block.
@@ -97,7 +98,7 @@ impl FileHeader {
         let name = self.view.as_bytes();
         let name_len = u32::try_from(name.len()).unwrap_or(u32::MAX);
         bytes[..VERSION_AT].copy_from_slice(&MAGIC);
-        put_u32(&mut bytes, VERSION_AT, FORMAT_VERSION);
+        put_u32(&mut bytes, VERSION_AT, self.kind.contents().format_version());
         put_u32(&mut bytes, WORDS_AT, self.words);
         put_u32(&mut bytes, KIND_AT, self.kind.number());
         put_u32(&mut bytes, CODES_PER_BLOCK_AT, CODES_PER_BLOCK);
@@ -130,7 +131,7 @@ impl FileHeader {
             return Err(Error::corrupted(path, at, "checksum of the header", hex32(stored), hex32(computed)));
         }
         let version = get_u32(bytes, VERSION_AT);
-        if version != FORMAT_VERSION {
+        if version != self.kind.contents().format_version() {
             return Err(Error::UnknownVersion {
                 path: path.to_owned(),
                 found: version,
@@ -142,7 +143,7 @@ impl FileHeader {
             Some(at) => {
                 let what = match at {
                     WORDS_AT..KIND_AT => "words a code",
-                    KIND_AT..CODES_PER_BLOCK_AT => "kind of the file (model or tensor)",
+                    KIND_AT..CODES_PER_BLOCK_AT => "kind of the file",
                     CODES_PER_BLOCK_AT..DATABASE_ID_AT => "codes a block",
                     DATABASE_ID_AT..PARAMETERS_AT => "database id (the file belongs to another database)",
                     PARAMETERS_AT..NAME_LEN_AT => "fingerprint of the parameters",

@@ -2,7 +2,8 @@
 //! others see them. Never looks at block headers: what is committed is known from the catalog.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use phash_code::{Code, Codes};
 use zerocopy::FromBytes;
@@ -21,6 +22,8 @@ pub(crate) struct CodeFile {
     pub(crate) header: FileHeader,
     pub(crate) tail: Tail,
     bytes: Bytes,
+    /// Blocks whose checksum was found right, a bit each; made when it is first asked for.
+    good: OnceLock<Box<[AtomicU64]>>,
 }
 
 impl CodeFile {
@@ -38,7 +41,7 @@ impl CodeFile {
         check::last_block(&*file, path, geometry, tail)?;
         let bytes = Bytes::load(&*file, geometry.len_bytes(tail.count), mmap)
             .map_err(|e| Error::io("read or map", path, e))?;
-        let this = Self { path: path.to_owned(), header, tail, bytes };
+        let this = Self { path: path.to_owned(), header, tail, bytes, good: OnceLock::new() };
         if matches!(this.bytes, Bytes::Owned { .. }) {
             this.check_full_blocks()?;
         }
@@ -47,21 +50,46 @@ impl CodeFile {
 
     /// Checks the codes of all blocks before the last one, whose slots no writer touches any more.
     fn check_full_blocks(&self) -> Result<()> {
+        (0..layout::blocks(self.tail.count).saturating_sub(1))
+            .try_for_each(|block| self.check_full_block(block))
+    }
+
+    /// Checks the codes of a block before the last one.
+    fn check_full_block(&self, block: u32) -> Result<()> {
         let (geometry, crc) = (self.geometry(), self.header.crc());
-        for block in 0..layout::blocks(self.tail.count).saturating_sub(1) {
-            let slots = SlotState::decode_both(self.block_header(block), block, crc);
-            let full = slots.iter().find_map(|state| match state {
-                SlotState::Valid(slot) if slot.count == CODES_PER_BLOCK => Some(slot),
-                _ => None,
-            });
-            let Some(slot) = full else {
-                let what = format!("slots of block {block}");
-                let expected = format!("one for {CODES_PER_BLOCK} codes");
-                let got = format!("{slots:?}");
-                return Err(Error::corrupted(&self.path, geometry.block_at(block), what, expected, got));
-            };
-            check::codes_crc(&self.path, geometry, block, slot.codes_crc, self.block_codes(block))?;
+        let slots = SlotState::decode_both(self.block_header(block), block, crc);
+        let full = slots.iter().find_map(|state| match state {
+            SlotState::Valid(slot) if slot.count == CODES_PER_BLOCK => Some(slot),
+            _ => None,
+        });
+        let Some(slot) = full else {
+            let what = format!("slots of block {block}");
+            let expected = format!("one for {CODES_PER_BLOCK} codes");
+            let got = format!("{slots:?}");
+            return Err(Error::corrupted(&self.path, geometry.block_at(block), what, expected, got));
+        };
+        check::codes_crc(&self.path, geometry, block, slot.codes_crc, self.block_codes(block))
+    }
+
+    /// Checks the codes of a block, unless that was done before. The last one, whose slots the writer may be changing, is
+    /// compared with the catalog.
+    pub(crate) fn check_block(&self, block: u32) -> Result<()> {
+        let blocks = layout::blocks(self.tail.count);
+        if block >= blocks {
+            return Ok(());
         }
+        let good = self.good.get_or_init(|| (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+        // Relaxed is enough: at worst a block is checked again.
+        let (word, bit) = (&good[(block / 64) as usize], 1 << (block % 64));
+        if word.load(Ordering::Relaxed) & bit != 0 {
+            return Ok(());
+        }
+        if block + 1 == blocks {
+            check::codes_crc(&self.path, self.geometry(), block, self.tail.crc, self.block_codes(block))?;
+        } else {
+            self.check_full_block(block)?;
+        }
+        word.fetch_or(bit, Ordering::Relaxed);
         Ok(())
     }
 
@@ -83,11 +111,11 @@ impl CodeFile {
 
     /// The bytes of the committed codes of a block.
     pub(crate) fn block_codes(&self, block: u32) -> &[u8] {
-        self.run_bytes(block.saturating_mul(CODES_PER_BLOCK))
+        self.records(block.saturating_mul(CODES_PER_BLOCK))
     }
 
     /// The bytes of the codes from `id` to the end of its block or of the committed codes; empty behind these.
-    fn run_bytes(&self, id: u32) -> &[u8] {
+    pub(crate) fn records(&self, id: u32) -> &[u8] {
         if id >= self.tail.count {
             return &[];
         }
@@ -129,6 +157,6 @@ impl<const W: usize> Codes<W> for CodeView<W> {
     /// O(1): up to 2048 codes, to the end of the block.
     fn run(&self, id: u32) -> &[Code<W>] {
         // Bytes start at an address divisible by 8 and so do codes in them: the cast cannot fail.
-        <[Code<W>]>::ref_from_bytes(self.file.run_bytes(id)).unwrap_or(&[])
+        <[Code<W>]>::ref_from_bytes(self.file.records(id)).unwrap_or(&[])
     }
 }

@@ -14,10 +14,10 @@ use roaring::RoaringBitmap;
 use crate::catalog::Catalog;
 use crate::catalog::head::file_number;
 use crate::error::{Error, Result};
-use crate::files::layout::FORMAT_VERSION;
+use crate::files::labels::Labels;
 use crate::files::view::CodeView;
 use crate::records::{Info, ModelRow, Source, TensorRow};
-use crate::schema::{Kind, Schema};
+use crate::schema::{Contents, Kind, Schema};
 use crate::segment::SegmentBytes;
 use crate::vfs::{OsVfs, Vfs};
 
@@ -98,6 +98,49 @@ impl Reader {
         self.snapshot.head.generation
     }
 
+    /// What the database holds.
+    pub fn contents(&self) -> Contents {
+        self.schema().contents
+    }
+
+    /// Stored raw codes: code ids are `0..code_count()`. None in a database of models.
+    pub fn code_count(&self) -> u32 {
+        match self.contents() {
+            Contents::Models => 0,
+            Contents::Codes => self.snapshot.head.indexable(),
+        }
+    }
+
+    /// The raw codes.
+    ///
+    /// # Errors
+    /// [`Error::OtherContents`], [`Error::WidthMismatch`].
+    pub fn raw_codes<const W: usize>(&self) -> Result<CodeView<W>> {
+        self.check_contents(Contents::Codes)?;
+        CodeView::new(&self.snapshot.files[file_number(0, Kind::Raw)])
+    }
+
+    /// The labels of the raw codes.
+    ///
+    /// # Errors
+    /// [`Error::OtherContents`].
+    pub fn code_labels(&self) -> Result<Labels> {
+        self.check_contents(Contents::Codes)?;
+        Ok(self.snapshot.labels())
+    }
+
+    /// Refuses what a database of other contents cannot answer.
+    ///
+    /// # Errors
+    /// [`Error::OtherContents`].
+    pub fn check_contents(&self, expected: Contents) -> Result<()> {
+        let found = self.contents();
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::OtherContents { path: self.dir.clone(), expected, found })
+    }
+
     /// Stored models: code ids are `0..model_count()`.
     pub fn model_count(&self) -> u32 {
         self.snapshot.head.models
@@ -111,7 +154,7 @@ impl Reader {
     /// The models' codes in a view. Void ones are among them (all zero); leave out [`Reader::voids`].
     ///
     /// # Errors
-    /// [`Error::UnknownView`], [`Error::WidthMismatch`].
+    /// [`Error::UnknownView`], [`Error::WidthMismatch`], [`Error::OtherContents`].
     pub fn codes<const W: usize>(&self, view: &str) -> Result<CodeView<W>> {
         CodeView::new(&self.snapshot.files[self.file(view, Kind::Model)?])
     }
@@ -119,7 +162,7 @@ impl Reader {
     /// The tensors' codes in a view. Void ones are among them; leave out [`Reader::tensor_voids`].
     ///
     /// # Errors
-    /// [`Error::UnknownView`], [`Error::WidthMismatch`].
+    /// [`Error::UnknownView`], [`Error::WidthMismatch`], [`Error::OtherContents`].
     pub fn tensor_codes<const W: usize>(&self, view: &str) -> Result<CodeView<W>> {
         CodeView::new(&self.snapshot.files[self.file(view, Kind::Tensor)?])
     }
@@ -238,9 +281,16 @@ impl Reader {
     pub fn info(&self) -> Result<Info> {
         let head = &self.snapshot.head;
         let mut void_models = Vec::with_capacity(head.schema.views.len());
-        for view in 0..head.schema.views.len() {
-            let voids = self.snapshot.voids(file_number(view, Kind::Model))?;
-            void_models.push(u32::try_from(voids.len()).unwrap_or(u32::MAX));
+        if self.contents() == Contents::Models {
+            for view in 0..head.schema.views.len() {
+                let voids = self.snapshot.voids(file_number(view, Kind::Model))?;
+                void_models.push(u32::try_from(voids.len()).unwrap_or(u32::MAX));
+            }
+        }
+        let (mut code_bytes, mut label_bytes) = (0, 0);
+        for file in &self.snapshot.files {
+            let label = matches!(file.header.kind, Kind::LabelPlace | Kind::LabelText);
+            *(if label { &mut label_bytes } else { &mut code_bytes }) += file.len_bytes();
         }
         let path = crate::dir::catalog_path(&self.dir);
         let mut log = path.clone().into_os_string();
@@ -248,9 +298,10 @@ impl Reader {
         let len = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
         let catalog_bytes = len(&path).map_err(|e| Error::io("read the length of", &path, e))?;
         Ok(Info {
-            format_version: FORMAT_VERSION,
+            format_version: self.contents().format_version(),
             generation: head.generation,
             created_at_ms: head.created_at_ms,
+            codes: self.code_count(),
             models: head.models,
             weak_models: head.weak_models,
             tensors: head.tensors,
@@ -258,13 +309,15 @@ impl Reader {
             labels: head.labels,
             void_models,
             catalog_bytes: catalog_bytes + len(Path::new(&log)).unwrap_or(0),
-            code_bytes: self.snapshot.files.iter().map(|file| file.len_bytes()).sum(),
+            code_bytes,
+            label_bytes,
             segments: u32::try_from(self.snapshot.segments.len()).unwrap_or(u32::MAX),
             segment_bytes: self.snapshot.segments.iter().map(|(row, _)| row.len_bytes).sum(),
         })
     }
 
     fn file(&self, view: &str, kind: Kind) -> Result<usize> {
+        self.check_contents(kind.contents())?;
         Ok(file_number(self.schema().view_number(view)?, kind))
     }
 

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use roaring::RoaringBitmap;
 
 use crate::catalog::Catalog;
-use crate::catalog::head::Head;
+use crate::catalog::head::{Head, file_number};
 use crate::catalog::rows::SegmentRow;
 use crate::dir::{CATALOG_FILE, catalog_path};
 use crate::error::{Error, Result};
+use crate::files::labels::Labels;
 use crate::files::view::CodeFile;
+use crate::schema::Kind;
 use crate::segment::{self, SegmentBytes};
 use crate::vfs::Vfs;
 
@@ -66,8 +68,7 @@ impl Snapshot {
             files.push(match known {
                 Some(file) => Arc::clone(file),
                 None => {
-                    let (kind, view) = head.file(number);
-                    let path = dir.join(kind.file_name(&view.name));
+                    let path = dir.join(head.file(number).name());
                     Arc::new(CodeFile::open(vfs, &path, head.file_header(number), tail, mmap)?)
                 }
             });
@@ -86,6 +87,12 @@ impl Snapshot {
         }
         let voids = head.tails.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { head, files, segments, voids, catalog: Mutex::new(catalog) })
+    }
+
+    /// The labels of a database of raw codes.
+    pub(super) fn labels(&self) -> Labels {
+        let file = |kind| &self.files[file_number(0, kind)];
+        Labels::new(file(Kind::LabelPlace), file(Kind::LabelText))
     }
 
     /// The void ids of a code file.

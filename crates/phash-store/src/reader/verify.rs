@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::dir::catalog_path;
 use crate::error::{Error, Result};
 use crate::files::verify::{Check, code_file};
+use crate::schema::{Contents, Kind};
 use crate::segment;
 use crate::vfs::read_exact_at;
 
@@ -93,6 +94,7 @@ impl Reader {
         self.verify_catalog(&mut report);
         advance(info.catalog_bytes);
         self.verify_code_files(&mut report, &mut advance);
+        self.verify_labels(&mut report);
         self.verify_segments(&mut report, &mut advance);
         report.checked_bytes = done;
         Ok(report)
@@ -134,11 +136,28 @@ impl Reader {
                 Check { vfs: &*self.vfs, newest: &newest, damage: &mut damage, progress: advance };
             match code_file(path, &file.header, file.tail, &voids, &mut check) {
                 Ok(checked) => {
-                    report.checked_codes += checked.codes;
+                    let codes = !matches!(file.header.kind, Kind::LabelPlace | Kind::LabelText);
+                    report.checked_codes += if codes { checked.codes } else { 0 };
                     report.uncommitted_bytes += checked.uncommitted_bytes;
                 }
                 Err(error) => damages.push(Damage::from_error(error, path)),
             }
+        }
+    }
+
+    /// Labels of raw codes, once their files are known to be sound.
+    fn verify_labels(&self, report: &mut VerifyReport) {
+        if self.contents() != Contents::Codes || !report.damages.is_empty() {
+            return;
+        }
+        let place = catalog_path(&self.dir);
+        let damages = &mut report.damages;
+        let labelled =
+            self.snapshot.labels().verify(&mut |error| damages.push(Damage::from_error(error, &place)));
+        let expected = self.snapshot.head.labels;
+        if damages.is_empty() && labelled != expected {
+            let error = Error::corrupted(&place, 0, "number of labels", expected, labelled);
+            damages.push(Damage::from_error(error, &place));
         }
     }
 

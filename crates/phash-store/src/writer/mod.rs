@@ -1,6 +1,7 @@
 //! Owns [`Writer`], the one writer of a database: opening with recovery, the batch and its commit, and the state in
 //! which it refuses further work. What must hold: the catalog's commit comes after everything it names is durable.
 
+mod codes;
 mod put;
 mod segments;
 
@@ -16,10 +17,11 @@ use crate::catalog::rows::SegmentRow;
 use crate::dir::{Store, catalog_path};
 use crate::error::{Error, Result};
 use crate::files::append::Appender;
+use crate::files::labels::TextAppender;
 use crate::files::recover;
 use crate::lock::WriterLock;
 use crate::records::{Pending, Source, Stamp};
-use crate::schema::Schema;
+use crate::schema::{Contents, Schema};
 use crate::vfs::{OsVfs, Vfs};
 
 /// A file changed within this time before it was recorded may change again without a new time of modification.
@@ -40,6 +42,8 @@ pub struct Writer {
     segments: Vec<SegmentRow>,
     /// New void ids by code file.
     voids: BTreeMap<usize, RoaringBitmap>,
+    /// Text of labels that does not fill a piece yet.
+    text: TextAppender,
     /// Files that the next commit makes unnecessary.
     obsolete: Vec<PathBuf>,
     pending: Pending,
@@ -56,8 +60,8 @@ impl Writer {
     /// for the uncommitted ones.
     ///
     /// # Errors
-    /// [`Error::NotADatabase`]; [`Error::Locked`] at once if there is another writer; [`Error::ParametersDiffer`] if
-    /// it was made with another schema; [`Error::TooShort`] and [`Error::Corrupted`] if committed bytes are not there;
+    /// [`Error::NotADatabase`]; [`Error::Locked`] at once if there is another writer; [`Error::ParametersDiffer`],
+    /// [`Error::OtherContents`] or [`Error::OtherWidth`] if it was made with another schema; [`Error::TooShort`] and [`Error::Corrupted`] if committed bytes are not there;
     /// [`Error::UnknownVersion`].
     pub fn open(dir: &Path, schema: &Schema) -> Result<Self> {
         Self::open_on(Arc::new(OsVfs), dir, schema)
@@ -91,6 +95,15 @@ impl Writer {
         let lock = WriterLock::take(dir)?;
         let catalog = Catalog::open_write(&catalog_path(dir))?;
         let head = catalog.head()?;
+        let (found, expected) = (head.schema.contents, schema.contents);
+        if found != expected {
+            return Err(Error::OtherContents { path: dir.to_owned(), expected, found });
+        }
+        if found == Contents::Codes && head.schema != *schema {
+            let bits = |schema: &Schema| schema.views[0].words * 64;
+            let (expected_bits, found_bits) = (bits(schema), bits(&head.schema));
+            return Err(Error::OtherWidth { path: dir.to_owned(), expected_bits, found_bits });
+        }
         if head.schema != *schema {
             return Err(Error::ParametersDiffer {
                 path: dir.to_owned(),
@@ -100,8 +113,7 @@ impl Writer {
         }
         let mut files = Vec::with_capacity(head.tails.len());
         for (number, &tail) in head.tails.iter().enumerate() {
-            let (kind, view) = head.file(number);
-            let path = dir.join(kind.file_name(&view.name));
+            let path = dir.join(head.file(number).name());
             files.push(recover::open(&*vfs, &path, &head.file_header(number), tail, head.generation)?);
         }
         let segments = catalog.segments(&head)?;
@@ -111,6 +123,7 @@ impl Writer {
             head,
             segments,
             voids: BTreeMap::new(),
+            text: TextAppender::default(),
             obsolete: Vec::new(),
             pending: Pending::default(),
             in_transaction: false,
@@ -211,6 +224,7 @@ impl Writer {
 
     fn try_commit(&mut self) -> Result<()> {
         let generation = self.next_generation();
+        self.finish_text()?;
         let mut tails = Vec::with_capacity(self.files.len());
         for file in &mut self.files {
             tails.push(file.prepare(generation)?);

@@ -5,7 +5,7 @@ use super::Writer;
 use crate::catalog::head::file_number;
 use crate::error::{Error, Result};
 use crate::records::{ModelRow, NewModel, NewSource, Outcome, Source, ViewCode};
-use crate::schema::Kind;
+use crate::schema::{Contents, Kind};
 
 /// The greatest length of a label, path, name or reason in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 16;
@@ -24,6 +24,7 @@ impl Writer {
     /// other error poisons the writer.
     pub fn put(&mut self, model: &NewModel<'_>) -> Result<Outcome> {
         self.check_sound()?;
+        self.check_contents(Contents::Models)?;
         self.check_model(model)?;
         let result = self.try_put(model);
         self.poison_on_error(result)
@@ -36,6 +37,7 @@ impl Writer {
     /// [`Error::InvalidInput`] if there is no such model; otherwise as [`Writer::put`].
     pub fn put_source(&mut self, source: &NewSource<'_>, model_id: u32) -> Result<Outcome> {
         self.check_sound()?;
+        self.check_contents(Contents::Models)?;
         check_source(source)?;
         if model_id >= self.head.models {
             return invalid(format!("a source of model {model_id}: there are {} models", self.head.models));

@@ -9,6 +9,7 @@ use super::Writer;
 use crate::catalog::rows::SegmentRow;
 use crate::dir::SEGMENTS_DIR;
 use crate::error::{Error, Result};
+use crate::schema::Contents;
 use crate::segment;
 
 impl Writer {
@@ -34,8 +35,12 @@ impl Writer {
     ) -> Result<()> {
         self.check_sound()?;
         let number = self.view_number(view)?;
-        if ids.is_empty() || ids.end > self.head.models {
-            let what = format!("segment over ids {ids:?}: there are {} models", self.head.models);
+        let codes = match self.head.schema.contents {
+            Contents::Models => self.head.models,
+            Contents::Codes => self.code_count(),
+        };
+        if ids.is_empty() || ids.end > codes {
+            let what = format!("segment over ids {ids:?}: there are {codes} codes");
             return Err(Error::InvalidInput { what });
         }
         let overlaps = |other: &&SegmentRow| {

@@ -1,6 +1,7 @@
 //! Tests of the crate as its users see it, in one binary: rules of ingest, crashes, damage, snapshots, old formats.
 #![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
 
+mod codes;
 mod common;
 mod crash;
 mod damage;

@@ -202,7 +202,8 @@ fn every_width_is_stored_and_read_back_mapped_and_not() {
         let dir = temporary.path().join("db");
         let view = phash_store::ViewSpec { name: "v".to_owned(), words: u32::try_from(W).unwrap() };
         let mut writer =
-            Writer::open_or_create(&dir, &Schema { parameters: [0; 32], views: vec![view] }).unwrap();
+            Writer::open_or_create(&dir, &Schema { parameters: [0; 32], views: vec![view], ..schema() })
+                .unwrap();
         let code = |n: u64| [bytes32(8, n), bytes32(9, n)].concat()[..8 * W].to_vec();
         for n in 0..2100 {
             writer
