@@ -1,12 +1,9 @@
 //! Owns how a code is cut in substrings: consecutive, as even as possible, the longer ones first, together the code.
 
-use crate::Error;
+use crate::{Error, Layout};
 
 /// The longest substring: its table of bucket offsets takes 256 MiB.
 pub(crate) const MAX_LEN_BITS: u32 = 26;
-/// The longest and shortest substrings chosen by default; offsets of 24 bits take 64 MiB a table.
-const DEFAULT_LEN_BITS: std::ops::RangeInclusive<u32> = 8..=24;
-
 /// One of the `m` parts of a code: bits `first_bit..first_bit + len_bits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Substring {
@@ -21,17 +18,35 @@ impl Substring {
     }
 }
 
-/// Cuts a code of `bits` bits in `substrings` parts, or in parts of about log2(`codes`) bits: then a bucket of
-/// uniform codes holds about one id, which balances probes against candidates (Norouzi et al., TPAMI 2014).
-pub(crate) fn cut(bits: u32, substrings: Option<u32>, codes: u32) -> Result<Vec<Substring>, Error> {
+/// The shortest substring chosen by default.
+const SHORTEST_BITS: f64 = 8.0;
+
+/// The longest substring chosen by default, and by how much one is shorter than log2 of the number of codes.
+fn default_len(layout: Layout) -> (f64, f64) {
+    match layout {
+        // Buckets of one id balance probes against fetched codes (Norouzi et al., TPAMI 2014). Offsets of 24 bits take
+        // 64 MiB a table.
+        Layout::Compact => (24.0, 0.0),
+        // A sketch is compared some twenty times as fast as a bucket is looked up: buckets of 32.
+        Layout::Fast => (22.0, 5.0),
+    }
+}
+
+/// Cuts a code of `bits` bits in `substrings` parts, or in as many as suit the layout and the number of codes.
+pub(crate) fn cut(
+    bits: u32,
+    layout: Layout,
+    substrings: Option<u32>,
+    codes: u32,
+) -> Result<Vec<Substring>, Error> {
     let (min, max) = (bits.div_ceil(MAX_LEN_BITS), bits);
     let m = substrings.unwrap_or_else(|| {
-        let len_bits = f64::from(codes.max(1)).log2();
-        let (shortest, longest) = DEFAULT_LEN_BITS.into_inner();
-        let len_bits = len_bits.clamp(f64::from(shortest), f64::from(longest));
+        let (longest, shorter) = default_len(layout);
+        let len_bits = (f64::from(codes.max(1)).log2() - shorter).clamp(SHORTEST_BITS, longest);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and bits")]
-        let m = (f64::from(bits) / len_bits).round() as u32;
-        m.max(bits.div_ceil(longest))
+        let (m, fewest) =
+            ((f64::from(bits) / len_bits).round() as u32, (f64::from(bits) / longest).ceil() as u32);
+        m.max(fewest)
     });
     if !(min..=max).contains(&m) {
         return Err(Error::Substrings { bits, got: m, min, max });
@@ -53,7 +68,7 @@ mod tests {
     fn substrings_cover_the_code_once_and_differ_by_a_bit_at_most() {
         for bits in [64u32, 128, 256, 512] {
             for m in bits.div_ceil(MAX_LEN_BITS)..=bits {
-                let parts = cut(bits, Some(m), 1).unwrap();
+                let parts = cut(bits, Layout::Fast, Some(m), 1).unwrap();
                 let mut next = 0;
                 for part in &parts {
                     assert_eq!(part.first_bit, next);
@@ -68,18 +83,25 @@ mod tests {
 
     #[test]
     fn too_few_and_too_many_substrings_are_refused() {
-        assert!(matches!(cut(64, Some(2), 9), Err(Error::Substrings { bits: 64, got: 2, min: 3, max: 64 })));
-        assert!(matches!(cut(64, Some(65), 9), Err(Error::Substrings { got: 65, .. })));
-        assert!(matches!(cut(64, Some(0), 9), Err(Error::Substrings { got: 0, .. })));
+        assert!(matches!(
+            cut(64, Layout::Compact, Some(2), 9),
+            Err(Error::Substrings { bits: 64, got: 2, min: 3, max: 64 })
+        ));
+        assert!(matches!(cut(64, Layout::Compact, Some(65), 9), Err(Error::Substrings { got: 65, .. })));
+        assert!(matches!(cut(64, Layout::Compact, Some(0), 9), Err(Error::Substrings { got: 0, .. })));
     }
 
     #[test]
-    fn the_default_length_follows_the_number_of_codes() {
-        let m = |bits, codes| cut(bits, None, codes).unwrap().len();
+    fn the_default_length_follows_the_number_of_codes_and_the_layout() {
+        let m = |bits, codes| cut(bits, Layout::Compact, None, codes).unwrap().len();
         assert_eq!(m(256, 1_000_000), 13);
         assert_eq!(m(256, 10_000_000), 11);
         assert_eq!(m(64, 1_000_000), 3);
         assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
         assert_eq!((m(64, u32::MAX), m(256, u32::MAX), m(512, u32::MAX)), (3, 11, 22));
+        let m = |bits, codes| cut(bits, Layout::Fast, None, codes).unwrap().len();
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 10_000_000)), [4, 7, 14, 28]);
+        assert_eq!((m(64, 50_000_000), m(64, u32::MAX), m(256, u32::MAX)), (3, 3, 12));
+        assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
     }
 }

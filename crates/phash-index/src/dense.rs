@@ -38,6 +38,40 @@ pub(crate) struct DenseBucket {
     pub(crate) ids: RoaringBitmap,
 }
 
+/// The dense buckets of all tables.
+#[derive(Clone, Debug)]
+pub(crate) struct DenseBuckets {
+    /// In order of table, then value.
+    buckets: Vec<DenseBucket>,
+    /// The value of each bucket, close together for searching.
+    values: Vec<u32>,
+    /// Where the buckets of each table start, and where the last one's end.
+    starts: Vec<usize>,
+}
+
+impl DenseBuckets {
+    /// Of `buckets` in order of table, then value, all of them of the first `tables` tables.
+    pub(crate) fn new(buckets: Vec<DenseBucket>, tables: usize) -> Self {
+        let values = buckets.iter().map(|bucket| bucket.value).collect();
+        let start = |table: usize| buckets.partition_point(|bucket| (bucket.table as usize) < table);
+        let starts = (0..=tables).map(start).collect();
+        Self { buckets, values, starts }
+    }
+
+    /// The buckets of a table and their values, ascending.
+    pub(crate) fn of(&self, table: usize) -> (&[DenseBucket], &[u32]) {
+        let Some(&[start, end]) = self.starts.get(table..).and_then(|starts| starts.first_chunk()) else {
+            return (&[], &[]);
+        };
+        (&self.buckets[start..end], &self.values[start..end])
+    }
+
+    /// The sum of the squares of their sizes.
+    pub(crate) fn squares(&self) -> f64 {
+        self.buckets.iter().map(|bucket| (bucket.ids.len() as f64).powi(2)).sum()
+    }
+}
+
 /// Reads the bitmaps that lie one after the other in `bytes`. Memory stays in proportion to the bytes: roaring
 /// containers are no larger decoded than encoded.
 pub(crate) fn decode(

@@ -35,6 +35,14 @@ pub enum Error {
         /// Most substrings of the width.
         max: u32,
     },
+    /// A sketch cannot have so many planes.
+    #[error("a sketch has 1 to {max} planes of 32 bits, not {got}")]
+    Planes {
+        /// Planes asked for.
+        got: u32,
+        /// Most planes of the width: then the sketch is the code.
+        max: u32,
+    },
     /// Writing the segment failed.
     #[error("cannot write the index segment")]
     Io(#[from] io::Error),
@@ -45,7 +53,9 @@ pub enum Error {
         offset_bytes: u64,
     },
     /// The segment has a format version that this program does not read.
-    #[error("index segment version {got}, this program reads {expected}; rebuild the index")]
+    #[error(
+        "index segment version {got}, this program reads {expected}; it can be rebuilt from the codes: rebuild the index"
+    )]
     Version {
         /// The version this program reads.
         expected: u32,

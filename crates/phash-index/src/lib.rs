@@ -26,7 +26,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrays;
 mod ball;
+mod bit_order;
 mod build;
 mod cut;
 mod dense;
@@ -37,21 +39,25 @@ mod groups;
 mod index;
 mod join;
 mod matches;
+mod pages;
 mod params;
+mod places;
 mod plan;
 mod probe;
 pub mod scan;
 mod search;
 mod segment;
+mod shells;
+mod sketch;
 mod topk;
 mod verify;
 
-pub use build::{build_segment, write_segment};
+pub use build::{build_segment, build_segment_without, write_segment, write_segment_without};
 pub use error::Error;
 pub use groups::{Groups, groups};
 pub use index::Index;
 pub use join::{Ended, JoinStats, Pair, join};
 pub use matches::{Match, Matches, Plan, SearchStats};
-pub use params::BuildParams;
+pub use params::{BuildParams, Layout, Order};
 pub use plan::Strategy;
 pub use segment::Segment;

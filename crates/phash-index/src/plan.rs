@@ -174,11 +174,12 @@ fn as_u32(tables: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Layout;
     use crate::cut::cut;
 
     #[test]
     fn a_ball_costs_as_much_as_its_shells_and_setting_up() {
-        let cut = cut(256, Some(13), 0).unwrap();
+        let cut = cut(256, Layout::Compact, Some(13), 0).unwrap();
         let costs = Costs::of::<4>(1_000_000, 98_000_000);
         let mut steps = costs.set_up(13) + costs.batch();
         for radius_bits in 0..=256 {
@@ -198,7 +199,8 @@ mod tests {
     fn few_codes_and_large_radii_are_cheaper_to_scan() {
         let index_wins = |codes: u32, radius_bits| {
             let costs = Costs::of::<4>(codes, codes as usize * 98);
-            costs.ball(cut(256, None, codes).unwrap().into_iter(), radius_bits, 0.0).ns() < costs.scan()
+            costs.ball(cut(256, Layout::Compact, None, codes).unwrap().into_iter(), radius_bits, 0.0).ns()
+                < costs.scan()
         };
         assert!(index_wins(1_000_000, 12) && index_wins(1_000_000, 31));
         assert!(!index_wins(1_000_000, 100) && !index_wins(100, 0));
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn fuller_buckets_are_expected_to_thin_out_but_not_below_the_average() {
-        let substring = cut(256, Some(16), 0).unwrap()[0];
+        let substring = cut(256, Layout::Compact, Some(16), 0).unwrap()[0];
         let costs = Costs::of::<4>(65_536 * 4, 50_000_000);
         let verify_ns = |bucket_ids| costs.shell(substring, 1, bucket_ids).verify_ns;
         assert!((verify_ns(0.0) - costs.candidates(16.0, 64.0)).abs() < 1e-6);

@@ -69,7 +69,7 @@ impl Found {
 
 impl<'s, const W: usize> Probe<'s, W> {
     pub(crate) fn new<B: AsRef<[u8]>>(segment: &'s Segment<W, B>, query: &Code<W>) -> Result<Self, Damaged> {
-        let tables = segment.tables().collect::<Option<Vec<_>>>().ok_or(Damaged)?;
+        let tables = segment.table_views().collect::<Option<Vec<_>>>().ok_or(Damaged)?;
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_LEN_BITS bits")]
         let value =
             |table: &TableView<'_>| query.bits(table.substring.first_bit, table.substring.len_bits) as u32;

@@ -1,16 +1,21 @@
-//! Owns [`Segment`]: an index segment opened over bytes, without copying its arrays. Opening checks header, metadata
-//! and every place; what the arrays hold is checked where it is used, and all at once by [`Segment::verify`].
+//! Owns [`Segment`]: an index segment opened over bytes, without copying its arrays. Opening checks everything but the
+//! arrays; their pages are checked when they are first read, and all at once by [`Segment::verify`].
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
-use phash_code::Code;
-use zerocopy::FromBytes;
+use phash_code::{Code, Codes};
 use zerocopy::little_endian::U32;
 
-use crate::Error;
+use crate::arrays::Arrays;
+use crate::bit_order::BitOrder;
+use crate::build::build_segment;
 use crate::cut::Substring;
-use crate::dense::{self, DenseBucket};
-use crate::format::{self, Layout};
+use crate::dense::{self, DenseBucket, DenseBuckets};
+use crate::format::{self, Meta, check_crc32};
+use crate::pages::{Damaged, Pages};
+use crate::places::Places;
+use crate::{BuildParams, Error};
 
 /// An immutable index segment: the bucket tables of a range of code ids, over any bytes (a vector, a mapped file).
 ///
@@ -18,16 +23,122 @@ use crate::format::{self, Layout};
 #[derive(Clone, Debug)]
 pub struct Segment<const W: usize, B> {
     bytes: B,
-    layout: Layout,
-    dense: Vec<DenseBucket>,
-    /// The value of each dense bucket, close together for searching.
-    dense_values: Vec<u32>,
-    /// Where the dense buckets of each table end.
-    dense_ends: Vec<usize>,
-    dense_bucket_ids: f64,
+    len_bytes: usize,
+    meta: Meta,
+    places: Places,
+    order: BitOrder<W>,
+    dense: DenseBuckets,
+    pages: Pages,
+    codes: PhantomData<Code<W>>,
 }
 
-/// One bucket table of a segment.
+impl<const W: usize> Segment<W, Vec<u8>> {
+    /// Builds the segment of the codes `ids` in memory. Its bytes need no check: it is what [`Self::open`] of
+    /// [`build_segment`]'s bytes gives, but for pages that need not be compared when they are first read.
+    ///
+    /// # Errors
+    /// As [`build_segment`].
+    pub fn build<C: Codes<W> + Sync + ?Sized>(
+        codes: &C,
+        ids: Range<u32>,
+        params: &BuildParams,
+    ) -> Result<Self, Error> {
+        let segment = Self::open(build_segment(codes, ids, params)?)?;
+        segment.pages.trust();
+        Ok(segment)
+    }
+}
+
+impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
+    /// Opens a segment that [`crate::write_segment`] made.
+    ///
+    /// Cheap: reads header, metadata, dense buckets and page sums, about a thousandth of the bytes, and checks that
+    /// every section lies where it should. Damage inside the arrays is found by [`Self::verify`], or, where a search runs
+    /// into it, by the search, which then does without the segment.
+    ///
+    /// # Errors
+    /// [`Error::Magic`], [`Error::Version`], [`Error::Width`], [`Error::Length`], [`Error::Checksum`] or
+    /// [`Error::Damaged`]: the bytes are not a segment of such codes, or not a whole one.
+    pub fn open(bytes: B) -> Result<Self, Error> {
+        let all = bytes.as_ref();
+        let (meta, end) = format::read(all, Code::<W>::BITS)?;
+        let places = Places::of(&meta, Code::<W>::BITS, end)?;
+        let order = BitOrder::new(&meta.order)
+            .ok_or(Error::Damaged { what: "the order of the bits is no permutation", table: 0 })?;
+        let check = |section, place: &Range<usize>, crc32| {
+            check_crc32(section, place.start as u64, crc32, || crc32fast::hash(&all[place.clone()]))
+        };
+        check("page sums", &places.page_sums, meta.page_sums_crc32)?;
+        check("dense buckets", &places.dense, meta.dense_crc32)?;
+        let buckets = dense::decode(&all[places.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
+        let dense = DenseBuckets::new(buckets, places.tables.len());
+        let pages = Pages::new(places.dense.start, places.page_sums.clone());
+        let len_bytes = all.len();
+        Ok(Self { bytes, len_bytes, meta, places, order, dense, pages, codes: PhantomData })
+    }
+
+    /// The bytes the segment was opened over.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// The arrays, to be read. Cheap: once a query.
+    pub(crate) fn reader(&self) -> Result<Arrays<'_, W>, Damaged> {
+        let bytes = self.bytes.as_ref();
+        if bytes.len() != self.len_bytes {
+            return Err(Damaged::at(bytes.len()));
+        }
+        Ok(Arrays::new(bytes, &self.meta, &self.places, &self.dense, &self.pages))
+    }
+}
+
+impl<const W: usize, B> Segment<W, B> {
+    /// The code ids it covers.
+    pub fn ids(&self) -> Range<u32> {
+        self.meta.first_id..self.meta.end_id
+    }
+
+    /// How many of them it holds: all but those that were removed when it was built.
+    pub fn held_ids(&self) -> u32 {
+        self.meta.held_ids
+    }
+
+    /// How many substrings (bucket tables) it has.
+    pub fn substrings(&self) -> u32 {
+        u32::try_from(self.places.substrings.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The substring of ordered codes that each table is of.
+    pub(crate) fn tables(&self) -> &[Substring] {
+        &self.places.substrings
+    }
+
+    /// The planes of a sketch; 0 in the compact layout.
+    pub(crate) fn planes(&self) -> usize {
+        self.meta.planes as usize
+    }
+
+    /// The order in which the segment takes the bits of a code.
+    pub(crate) fn order(&self) -> &BitOrder<W> {
+        &self.order
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// How many ids the bucket of a stored code holds that the dense buckets account for, on average.
+    pub(crate) fn dense_bucket_ids(&self) -> f64 {
+        let all_ids = f64::from(self.meta.held_ids).max(1.0) * self.places.tables.len() as f64;
+        self.dense.squares() / all_ids
+    }
+}
+
+/// One bucket table of a segment, all of its pages good.
 pub(crate) struct TableView<'s> {
     pub(crate) substring: Substring,
     /// One more than the substring has values.
@@ -41,74 +152,24 @@ pub(crate) struct TableView<'s> {
 }
 
 impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
-    /// Opens a segment that [`crate::build_segment`] made.
-    ///
-    /// Cheap: reads the header, the metadata and the dense buckets, and checks that every section lies where it should.
-    /// Damage inside the arrays is found by [`Self::verify`], or, if a search runs into it, by the search, which then
-    /// does without the segment.
-    ///
-    /// # Errors
-    /// [`Error::Magic`], [`Error::Version`], [`Error::Width`], [`Error::Length`], [`Error::Checksum`] or
-    /// [`Error::Damaged`]: the bytes are not a segment of such codes, or not a whole one.
-    pub fn open(bytes: B) -> Result<Self, Error> {
-        let all = bytes.as_ref();
-        let layout = format::read(all, Code::<W>::BITS)?;
-        let meta = &layout.meta;
-        let dense = dense::decode(&all[layout.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
-        let dense_values = dense.iter().map(|bucket| bucket.value).collect();
-        let end = |number: u32| dense.partition_point(|bucket| bucket.table <= number);
-        let dense_ends = (0u32..).zip(&layout.tables).map(|(number, _)| end(number)).collect();
-        let squares: f64 = dense.iter().map(|bucket| (bucket.ids.len() as f64).powi(2)).sum();
-        let all_ids = f64::from(meta.end_id - meta.first_id).max(1.0) * layout.tables.len() as f64;
-        let dense_bucket_ids = squares / all_ids;
-        Ok(Self { bytes, layout, dense, dense_values, dense_ends, dense_bucket_ids })
-    }
-
-    /// The bytes the segment was opened over.
-    pub fn bytes(&self) -> &[u8] {
-        self.bytes.as_ref()
-    }
-}
-
-impl<const W: usize, B> Segment<W, B> {
-    /// The code ids it indexes.
-    pub fn ids(&self) -> Range<u32> {
-        self.layout.meta.first_id..self.layout.meta.end_id
-    }
-
-    /// How many substrings (bucket tables) it has.
-    pub fn substrings(&self) -> u32 {
-        u32::try_from(self.layout.tables.len()).unwrap_or(u32::MAX)
-    }
-
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
-    /// How many ids the bucket of a stored code holds that the dense buckets account for, on average.
-    pub(crate) fn dense_bucket_ids(&self) -> f64 {
-        self.dense_bucket_ids
+    /// The tables; `None` stands for one that is damaged.
+    pub(crate) fn table_views(&self) -> impl Iterator<Item = Option<TableView<'_>>> {
+        let arrays = self.reader().ok();
+        self.tables().iter().enumerate().map(move |(number, &substring)| {
+            let arrays = arrays?;
+            let (dense, dense_values) = arrays.dense(number);
+            Some(TableView {
+                substring,
+                offsets: arrays.offsets(number).ok()?,
+                ids: arrays.ids(number, 0, arrays.listed_ids(number)).ok()?,
+                dense,
+                dense_values,
+            })
+        })
     }
 
     /// The substring of each table.
     pub(crate) fn cut(&self) -> impl ExactSizeIterator<Item = Substring> {
-        self.layout.tables.iter().map(|table| table.substring)
-    }
-}
-
-impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
-    /// The tables; `None` stands for one that the bytes no longer hold.
-    pub(crate) fn tables(&self) -> impl Iterator<Item = Option<TableView<'_>>> {
-        let bytes = self.bytes.as_ref();
-        let starts = std::iter::once(&0).chain(&self.dense_ends);
-        self.layout.tables.iter().zip(starts.zip(&self.dense_ends)).map(move |(place, (&start, &end))| {
-            Some(TableView {
-                substring: place.substring,
-                offsets: <[U32]>::ref_from_bytes(bytes.get(place.offsets.clone())?).ok()?,
-                ids: <[U32]>::ref_from_bytes(bytes.get(place.ids.clone())?).ok()?,
-                dense: &self.dense[start..end],
-                dense_values: &self.dense_values[start..end],
-            })
-        })
+        self.tables().iter().copied()
     }
 }

@@ -2,39 +2,60 @@
 //! that they belong to given codes.
 
 use phash_code::{Code, Codes};
+use roaring::RoaringBitmap;
+use zerocopy::little_endian::U32;
 
-use crate::format::check_crc32;
-use crate::segment::TableView;
+use crate::arrays::Arrays;
+use crate::cut::Substring;
+use crate::dense::DenseBucket;
+use crate::pages::PAGE_BYTES;
+use crate::shells::Shells;
+use crate::sketch::Window;
 use crate::{Error, Segment};
 
+/// One bucket table, whole.
+struct Table<'s> {
+    number: u32,
+    substring: Substring,
+    offsets: &'s [U32],
+    ids: &'s [U32],
+    dense: &'s [DenseBucket],
+}
+
+/// Entries of the list of a table, all of one bucket.
+struct Bucket<'s> {
+    value: u32,
+    /// The place of the first entry.
+    start: u32,
+    ids: &'s [U32],
+}
+
 impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
-    /// Reads the whole segment: the checksum of every section, and that each table lists every id exactly as often as
-    /// it should and none out of range. Time linear in the bytes.
+    /// Reads the whole segment: the checksum of every page, that each table lists every id exactly as often as it should
+    /// and none out of range, and its shell estimates. Time linear in the bytes. A segment found good need not be checked
+    /// again: later reads compare no pages.
     ///
     /// # Errors
-    /// [`Error::Checksum`] or [`Error::Damaged`], naming the first section that is wrong.
+    /// [`Error::Checksum`] or [`Error::Damaged`], naming the first part that is wrong.
     pub fn verify(&self) -> Result<(), Error> {
         let bytes = self.bytes();
-        let layout = self.layout();
-        let section = |place: &std::ops::Range<usize>| bytes.get(place.clone()).unwrap_or(&[]);
-        for (place, meta) in layout.tables.iter().zip(&layout.meta.tables) {
-            let (offsets, ids) = (section(&place.offsets), section(&place.ids));
-            let start = place.offsets.start as u64;
-            check_crc32("bucket offsets", start, meta.offsets_crc32, || crc32fast::hash(offsets))?;
-            let start = place.ids.start as u64;
-            check_crc32("bucket ids", start, meta.ids_crc32, || crc32fast::hash(ids))?;
+        if let Err(damaged) = self.pages().check_all(bytes) {
+            let page = usize::try_from(damaged.offset_bytes).unwrap_or(usize::MAX) / PAGE_BYTES;
+            let (expected, got) = self.pages().sums(bytes, page).unwrap_or_default();
+            let offset_bytes = damaged.offset_bytes;
+            return Err(Error::Checksum { section: "page of tables", offset_bytes, expected, got });
         }
-        let dense = section(&layout.dense);
-        let start = layout.dense.start as u64;
-        check_crc32("dense buckets", start, layout.meta.dense_crc32, || crc32fast::hash(dense))?;
-        self.for_each_table(|number, table| {
-            for_each_listed(number, table, self.ids().len(), |_, _| Ok(()))?;
-            Ok(())
-        })
+        let mut shells = Shells::new();
+        self.for_each_table(|arrays, table| {
+            for_each_bucket(table, self.ids().len(), |_| Ok(()))?;
+            check_shells(arrays, table, &mut shells)
+        })?;
+        self.pages().trust();
+        Ok(())
     }
 
-    /// [`Self::verify`], and that every id is in the right bucket of every table for these codes: a segment that
-    /// passes finds exactly what a scan finds. Time linear in the bytes and the codes.
+    /// [`Self::verify`], and that every id is in the right bucket of every table for these codes, with their sketches: a
+    /// segment that passes finds exactly what a scan finds. Time linear in the bytes and the codes.
     ///
     /// # Errors
     /// As [`Self::verify`]; [`Error::BeyondCodes`] if there are fewer codes than the segment covers,
@@ -45,47 +66,83 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             return Err(Error::BeyondCodes { ids, codes: codes.len() });
         }
         self.verify()?;
-        self.for_each_table(|number, table| {
-            let substring = table.substring;
-            let check = |value: u32, local: u32| {
-                let id = ids.start + local;
-                let code: &Code<W> = codes.get(id).ok_or(Error::MissingCode { id })?;
-                if code.bits(substring.first_bit, substring.len_bits) == u64::from(value) {
-                    Ok(())
-                } else {
-                    Err(Error::OtherCodes { table: number, id })
+        let words_of = |local: u32| {
+            let id = ids.start + local;
+            let code: &Code<W> = codes.get(id).ok_or(Error::MissingCode { id })?;
+            Ok::<_, Error>(self.order().apply(code).to_le_words())
+        };
+        let mut held = None;
+        self.for_each_table(|arrays, table| {
+            let other = |local| Err(Error::OtherCodes { table: table.number, id: ids.start + local });
+            let value_of = Window::of_substring::<W>(table.substring);
+            let planes: Vec<Window> =
+                (0..self.meta().planes).map(|plane| Window::of_plane::<W>(table.substring, plane)).collect();
+            let mut found = RoaringBitmap::new();
+            for_each_bucket(table, ids.len(), |bucket| {
+                let len = bucket.ids.len();
+                let end = bucket.start.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+                let sketches = arrays
+                    .planes(table.number as usize, bucket.start, end)
+                    .map_err(|_| Error::Damaged { what: "its sketches are gone", table: table.number })?;
+                for (i, id) in bucket.ids.iter().enumerate() {
+                    let words = words_of(id.get())?;
+                    let same = |(plane, window): (usize, &Window)| {
+                        sketches.get(plane * len + i).is_some_and(|kept| kept.get() == window.of(&words))
+                    };
+                    if value_of.of(&words) != bucket.value || !planes.iter().enumerate().all(same) {
+                        return other(id.get());
+                    }
+                    found.insert(id.get());
                 }
-            };
-            for_each_listed(number, table, ids.len(), check)?;
+                Ok(())
+            })?;
             for bucket in table.dense {
-                bucket.ids.iter().try_for_each(|local| check(bucket.value, local))?;
+                let wrong = |&local: &u32| words_of(local).map(|words| value_of.of(&words) != bucket.value);
+                for local in &bucket.ids {
+                    if wrong(&local)? {
+                        return other(local);
+                    }
+                }
+                found |= &bucket.ids;
             }
-            // Every table holds as many ids as the segment covers (checked on opening), each id at most once in a
-            // bucket and only in the bucket of its own value: so it holds them all.
-            Ok(())
+            // Every table has as many entries as the segment holds ids (checked on opening), each id at most once in a
+            // bucket and only in the bucket of its own value: so each once. They must be the same in all tables.
+            let held = held.get_or_insert_with(|| found.clone());
+            if *held == found {
+                Ok(())
+            } else {
+                Err(Error::Damaged {
+                    what: "it does not hold the same ids as the first",
+                    table: table.number,
+                })
+            }
         })
     }
 
     fn for_each_table(
         &self,
-        mut check: impl FnMut(u32, &TableView<'_>) -> Result<(), Error>,
+        mut check: impl FnMut(&Arrays<'_, W>, &Table<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        (0u32..).zip(self.tables()).try_for_each(|(number, table)| {
-            let table = table.ok_or(Error::Damaged { what: "its bytes are gone", table: number })?;
-            check(number, &table)
-        })
+        for (number, &substring) in (0u32..).zip(self.tables()) {
+            let gone = |_| Error::Damaged { what: "its bytes are gone", table: number };
+            let arrays = self.reader().map_err(gone)?;
+            let at = number as usize;
+            let offsets = arrays.offsets(at).map_err(gone)?;
+            let ids = arrays.ids(at, 0, arrays.listed_ids(at)).map_err(gone)?;
+            check(&arrays, &Table { number, substring, offsets, ids, dense: arrays.dense(at).0 })?;
+        }
+        Ok(())
     }
 }
 
-/// Calls `visit(value, id)` for each listed id, and checks the shape of the lists: they cover the array, ascend, and
-/// stay below `all_ids`; dense buckets are not listed.
-fn for_each_listed(
-    table_number: u32,
-    table: &TableView<'_>,
+/// Calls `visit` with each bucket that is listed and not empty, and checks the shape of the lists: they cover the array,
+/// ascend, and stay below `all_ids`; dense buckets are not listed.
+fn for_each_bucket(
+    table: &Table<'_>,
     all_ids: usize,
-    mut visit: impl FnMut(u32, u32) -> Result<(), Error>,
+    mut visit: impl FnMut(&Bucket<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let damaged = |what| Err(Error::Damaged { what, table: table_number });
+    let damaged = |what| Err(Error::Damaged { what, table: table.number });
     if table.offsets.first().is_none_or(|offset| offset.get() != 0) {
         return damaged("the first bucket does not start at 0");
     }
@@ -93,17 +150,20 @@ fn for_each_listed(
         return damaged("the last bucket does not end with the ids");
     }
     for (value, bounds) in (0u32..).zip(table.offsets.windows(2)) {
-        let Some(bucket) = table.ids.get(bounds[0].get() as usize..bounds[1].get() as usize) else {
+        let start = bounds[0].get();
+        let Some(ids) = table.ids.get(start as usize..bounds[1].get() as usize) else {
             return damaged("a bucket ends before it starts or beyond the ids");
         };
         let mut next = 0;
-        for id in bucket {
+        for id in ids {
             let id = id.get();
             if id < next || id as usize >= all_ids {
                 return damaged("the ids of a bucket do not ascend below the number of codes");
             }
             next = id + 1;
-            visit(value, id)?;
+        }
+        if !ids.is_empty() {
+            visit(&Bucket { value, start, ids })?;
         }
     }
     if table.dense.iter().any(|bucket| {
@@ -115,12 +175,38 @@ fn for_each_listed(
     Ok(())
 }
 
+/// Checks that the estimates are those of the buckets, listed and dense.
+fn check_shells<const W: usize>(
+    arrays: &Arrays<'_, W>,
+    table: &Table<'_>,
+    shells: &mut Shells,
+) -> Result<(), Error> {
+    let shift = table.substring.coarse_shift();
+    let listed =
+        |coarse: usize| table.offsets[(coarse + 1) << shift].get() - table.offsets[coarse << shift].get();
+    let mut counts: Vec<u32> = (0..table.substring.coarse_values() as usize).map(listed).collect();
+    for bucket in table.dense {
+        let ids = u32::try_from(bucket.ids.len()).unwrap_or(u32::MAX);
+        let count = &mut counts[(bucket.value >> shift) as usize];
+        *count = count.saturating_add(ids);
+    }
+    let mut expected = Vec::new();
+    shells.fill(counts.into_iter(), &mut expected);
+    let differs = |(coarse, expected): (u32, &[u8; 4])| {
+        arrays.shells(table.number as usize, coarse << shift).ok().as_ref() != Some(expected)
+    };
+    if (0u32..).zip(&expected).any(differs) {
+        return Err(Error::Damaged {
+            what: "its estimates are not those of its buckets",
+            table: table.number,
+        });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cut::Substring;
-    use crate::dense::DenseBucket;
-    use zerocopy::little_endian::U32;
 
     /// What is said of a table of two bits with these offsets and ids, for four codes. The checksums, which are looked at
     /// first, tell accidents; this tells a writer that was wrong.
@@ -128,11 +214,10 @@ mod tests {
         let offsets = offsets.map(U32::new);
         let ids: Vec<U32> = ids.iter().copied().map(U32::new).collect();
         let substring = Substring { first_bit: 0, len_bits: 2 };
-        let values: Vec<u32> = dense.iter().map(|bucket| bucket.value).collect();
-        let table = TableView { substring, offsets: &offsets, ids: &ids, dense, dense_values: &values };
+        let table = Table { number: 0, substring, offsets: &offsets, ids: &ids, dense };
         let mut seen = Vec::new();
-        for_each_listed(0, &table, 4, |value, id| {
-            seen.push((value, id));
+        for_each_bucket(&table, 4, |bucket| {
+            seen.extend(bucket.ids.iter().map(|id| (bucket.value, id.get())));
             Ok(())
         })
         .map_err(|error| error.to_string())?;
