@@ -129,4 +129,12 @@ pub enum Error {
         /// How many codes the collection has.
         codes: u32,
     },
+    /// There are as many codes as there are ids.
+    #[error("cannot add {more} codes to {codes}: code ids have 32 bits")]
+    Full {
+        /// How many codes there are.
+        codes: u32,
+        /// How many were to be added.
+        more: usize,
+    },
 }

@@ -1,0 +1,272 @@
+//! Owns [`Snapshot`]: a live index as it was at one moment, to be searched. What must hold: every answer equals that of a
+//! linear scan of the codes inserted and not removed by then, whatever happened since.
+
+use std::collections::BinaryHeap;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use phash_code::{Code, Codes, Kernel};
+
+use super::state::State;
+use crate::join::add_work;
+use crate::scan::for_each_run;
+use crate::{Error, Index, Match, Matches, Plan, SearchStats};
+
+/// Codes scanned between two looks at the distance of the `k`-th nearest.
+const NEAREST_CHUNK: u32 = 1024;
+
+/// A live index as it was when [`crate::Live::snapshot`] was called. Cheap to copy; may be kept as long as one likes and
+/// sent to other threads; holds the memory of what it shows.
+#[derive(Clone, Debug)]
+pub struct Snapshot<const W: usize> {
+    state: Arc<State<W>>,
+}
+
+impl<const W: usize> Snapshot<W> {
+    pub(super) fn new(state: Arc<State<W>>) -> Self {
+        Self { state }
+    }
+
+    /// How many ids were given out; ids are `0..len()`.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.state.store.len()
+    }
+
+    /// Whether nothing was ever inserted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many codes were inserted and not removed.
+    #[must_use]
+    pub fn live(&self) -> u64 {
+        u64::from(self.len()).saturating_sub(self.state.removed.len())
+    }
+
+    /// The code of an id, unless it was removed or never given out.
+    #[must_use]
+    pub fn code(&self, id: u32) -> Option<&Code<W>> {
+        if self.state.removed.contains(id) { None } else { self.state.store.get(id) }
+    }
+
+    /// Every code within `radius_bits` (inclusive) of the query, in order of distance, then id.
+    ///
+    /// Exact. Costs as [`Index::within`], and a search of the tail.
+    #[must_use]
+    pub fn within(&self, query: &Code<W>, radius_bits: u32) -> Matches {
+        let sealed = self.state.sealed();
+        let mut found = match self.state.index(&sealed) {
+            Ok(index) => index.within(query, radius_bits),
+            Err(_) => self.without_segments(query, radius_bits),
+        };
+        let sealed_len = found.matches.len();
+        self.tail_within(query, radius_bits, &mut found);
+        if found.matches.len() > sealed_len {
+            found.matches.sort_unstable();
+        }
+        found
+    }
+
+    /// How many codes are within `radius_bits` (inclusive) of the query.
+    ///
+    /// Exact. Costs as [`Self::within`].
+    #[must_use]
+    pub fn count_within(&self, query: &Code<W>, radius_bits: u32) -> u64 {
+        self.within(query, radius_bits).matches.len() as u64
+    }
+
+    /// The `k` codes nearest to the query (all if there are fewer), in order of distance, then id. Of codes at the same
+    /// distance those with smaller ids are taken.
+    ///
+    /// Exact. Costs as [`Index::nearest`], and a search of the tail within the distance of the `k`-th that it gave.
+    #[must_use]
+    pub fn nearest(&self, query: &Code<W>, k: usize) -> Matches {
+        self.nearest_within(query, k, Code::<W>::BITS)
+    }
+
+    /// As [`Self::nearest`], of the codes within `radius_bits` (inclusive).
+    #[must_use]
+    pub fn nearest_within(&self, query: &Code<W>, k: usize, radius_bits: u32) -> Matches {
+        let k = k.min(self.len() as usize);
+        if k == 0 {
+            return Matches::default();
+        }
+        let sealed = self.state.sealed();
+        let mut found = match self.state.index(&sealed) {
+            Ok(index) => index.nearest(query, k),
+            Err(_) => self.without_segments(query, radius_bits),
+        };
+        found.matches.retain(|found| found.distance_bits <= radius_bits);
+        let bound_bits = match found.matches.get(k - 1) {
+            Some(worst) => worst.distance_bits,
+            None => radius_bits.min(Code::<W>::BITS),
+        };
+        self.tail_nearest(query, k, bound_bits, &mut found);
+        found.matches.sort_unstable();
+        found.matches.truncate(k);
+        found
+    }
+
+    /// [`Self::within`] for every query, on several threads, in the order of the queries.
+    #[must_use]
+    pub fn batch_within(&self, queries: &[Code<W>], radius_bits: u32, threads: NonZeroUsize) -> Vec<Matches> {
+        batch(queries, threads, |query| self.within(query, radius_bits))
+    }
+
+    /// [`Self::nearest`] for every query, on several threads, in the order of the queries.
+    #[must_use]
+    pub fn batch_nearest(&self, queries: &[Code<W>], k: usize, threads: NonZeroUsize) -> Vec<Matches> {
+        batch(queries, threads, |query| self.nearest(query, k))
+    }
+
+    /// The snapshot as an [`Index`] over its codes: for joins, groups and everything else that an index can do. It scans
+    /// the tail.
+    ///
+    /// # Errors
+    /// None of a sound snapshot; the type of [`Index::new`].
+    pub fn index(&self) -> Result<Index<'_, W, impl Codes<W> + Sync, impl AsRef<[u8]> + Sync>, Error> {
+        self.state.index(&self.state.store)
+    }
+
+    /// Should the segments not be usable, which nothing can cause that we know of: the scan.
+    fn without_segments(&self, query: &Code<W>, radius_bits: u32) -> Matches {
+        let mut found = Matches::default();
+        self.scan(0..self.state.sealed_end(), query, radius_bits, &mut found);
+        found.matches.sort_unstable();
+        found
+    }
+
+    /// Appends what lies behind the segments.
+    fn tail_within(&self, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
+        for (tail, ids) in self.state.tailed() {
+            let matches = &mut found.matches;
+            let hit = |id, distance_bits| {
+                if !self.state.removed.contains(id) {
+                    matches.push(Match { distance_bits, id });
+                }
+            };
+            match tail.within(&self.state.store, ids.clone(), query, radius_bits, hit) {
+                Some(looked) => {
+                    found.stats.probes += looked.probes;
+                    found.stats.candidates += looked.candidates;
+                    found.stats.verified += looked.candidates;
+                    found.stats.plan = if found.stats.scanned > 0 { Plan::Mixed } else { Plan::Index };
+                }
+                None => self.scan(ids, query, radius_bits, found),
+            }
+        }
+        self.scan(self.state.scanned(), query, radius_bits, found);
+    }
+
+    fn scan(&self, ids: Range<u32>, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
+        scanned(&mut found.stats, &ids);
+        let kernel = Kernel::detect();
+        for_each_run(&self.state.store, ids, |first_id, run| {
+            kernel.within(query, run, radius_bits, |place, distance_bits| {
+                let id = first_id + id_of(place);
+                if !self.state.removed.contains(id) {
+                    found.matches.push(Match { distance_bits, id });
+                }
+            });
+        });
+    }
+
+    /// Appends the codes behind the segments that may be among the `k` nearest, of those within the bound.
+    fn tail_nearest(&self, query: &Code<W>, k: usize, bound_bits: u32, found: &mut Matches) {
+        // The worst on top.
+        let mut nearest: BinaryHeap<Match> = std::mem::take(&mut found.matches).into();
+        let offer = |nearest: &mut BinaryHeap<Match>, id, distance_bits| {
+            if !self.state.removed.contains(id) {
+                nearest.push(Match { distance_bits, id });
+                if nearest.len() > k {
+                    nearest.pop();
+                }
+            }
+        };
+        // Of codes as far as the k-th, those of the tail lose: their ids are larger.
+        let bound = |nearest: &BinaryHeap<Match>| match nearest.peek() {
+            Some(worst) if nearest.len() == k => {
+                worst.distance_bits.checked_sub(1).map(|b| b.min(bound_bits))
+            }
+            _ => Some(bound_bits),
+        };
+        let mut left = Vec::new();
+        for (tail, ids) in self.state.tailed() {
+            let Some(radius_bits) = bound(&nearest) else { break };
+            let hit = |id, distance_bits| offer(&mut nearest, id, distance_bits);
+            match tail.within(&self.state.store, ids.clone(), query, radius_bits, hit) {
+                Some(looked) => {
+                    found.stats.probes += looked.probes;
+                    found.stats.candidates += looked.candidates;
+                    found.stats.verified += looked.candidates;
+                }
+                None => left.push(ids),
+            }
+        }
+        left.push(self.state.scanned());
+        let kernel = Kernel::detect();
+        for ids in left {
+            scanned(&mut found.stats, &ids);
+            let mut next = ids.start;
+            while next < ids.end {
+                // Equal distances are wanted of a range whose ids are smaller than some found already.
+                let radius_bits = match nearest.peek() {
+                    Some(worst) if nearest.len() == k => worst.distance_bits.min(bound_bits),
+                    _ => bound_bits,
+                };
+                let end = ids.end.min(next.saturating_add(NEAREST_CHUNK));
+                for_each_run(&self.state.store, next..end, |first_id, run| {
+                    kernel.within(query, run, radius_bits, |place, distance_bits| {
+                        offer(&mut nearest, first_id + id_of(place), distance_bits);
+                    });
+                });
+                next = end;
+            }
+        }
+        found.matches = nearest.into_vec();
+    }
+}
+
+/// Counts codes as compared by scanning.
+fn scanned(stats: &mut SearchStats, ids: &Range<u32>) {
+    if ids.is_empty() {
+        return;
+    }
+    let probed = stats.probes > 0;
+    add_work(stats, &SearchStats { scanned: u64::from(ids.end - ids.start), ..SearchStats::default() });
+    stats.plan = if probed { Plan::Mixed } else { Plan::Scan };
+}
+
+/// One search after the other on each thread; the answers in the order of the queries.
+fn batch<Q: Sync, R: Send>(queries: &[Q], threads: NonZeroUsize, search: impl Fn(&Q) -> R + Sync) -> Vec<R> {
+    const TURN: usize = 16;
+    let turns = queries.len().div_ceil(TURN);
+    if threads.get() == 1 || turns <= 1 {
+        return queries.iter().map(search).collect();
+    }
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(turns)));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.get().min(turns) {
+            scope.spawn(|| {
+                loop {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(own) = queries.chunks(TURN).nth(turn) else { break };
+                    let answers: Vec<R> = own.iter().map(&search).collect();
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((turn, answers));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|&(turn, _)| turn);
+    done.into_iter().flat_map(|(_, answers)| answers).collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a place in a run of codes, whose ids are 32 bits wide")]
+fn id_of(place: usize) -> u32 {
+    place as u32
+}

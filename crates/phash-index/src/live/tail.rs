@@ -1,0 +1,243 @@
+//! Owns the tables of a mutable tail: per substring, a roaring bitmap of the ids under each value, which takes inserts and
+//! deletes in place while others read. Substrings are short enough that a bucket holds some dozens of ids, where roaring
+//! pays.
+//!
+//! What must hold: a reader asks only for ids below an end that was published after they were inserted in every table,
+//! and an id is deleted only once every reader left knows it as removed. Then a search gives the same whenever it reads.
+
+use std::ops::Range;
+use std::sync::{PoisonError, RwLock};
+
+use phash_code::{Code, Codes};
+use roaring::RoaringBitmap;
+
+use crate::ball::{for_each_mask, shell_size};
+use crate::cut::Substring;
+
+/// How much longer fetching and comparing a candidate takes than a code in a scan, and looking up a bucket: measured on
+/// tails of 262,144 codes.
+const CANDIDATE: u64 = 6;
+const PROBE: u64 = 40;
+
+/// The tables of the ids from `first_id` on.
+#[derive(Debug)]
+pub(super) struct Tail {
+    first_id: u32,
+    tables: Vec<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    substring: Substring,
+    /// The ids under each value, relative to the tail's first. Held for one look-up or one block of inserts.
+    buckets: RwLock<Vec<RoaringBitmap>>,
+}
+
+/// What a search of a tail did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Looked {
+    pub(super) probes: u64,
+    pub(super) candidates: u64,
+}
+
+impl Tail {
+    /// Empty tables for codes of `bits` bits, as suit `codes` of them.
+    pub(super) fn new(bits: u32, first_id: u32, codes: u32) -> Self {
+        // About 64 ids a bucket.
+        let len_bits = codes.max(1).ilog2().saturating_sub(6).clamp(4, 16);
+        let count = bits.div_ceil(len_bits).max(1);
+        let (len_bits, longer) = (bits / count, bits % count);
+        let substring = |j: u32| Substring {
+            first_bit: j * len_bits + j.min(longer),
+            len_bits: len_bits + u32::from(j < longer),
+        };
+        let tables = (0..count).map(substring).map(|substring| Table {
+            substring,
+            buckets: RwLock::new(vec![RoaringBitmap::new(); substring.values() as usize]),
+        });
+        Self { first_id, tables: tables.collect() }
+    }
+
+    pub(super) fn first_id(&self) -> u32 {
+        self.first_id
+    }
+
+    /// Lists the codes `ids` but those that `skip` says. They must lie behind all that were listed before.
+    pub(super) fn insert<const W: usize, C: Codes<W>>(
+        &self,
+        codes: &C,
+        ids: Range<u32>,
+        skip: impl Fn(u32) -> bool,
+    ) {
+        let codes: Vec<(u32, Code<W>)> = ids
+            .filter(|&id| !skip(id))
+            .filter_map(|id| Some((id - self.first_id, *codes.get(id)?)))
+            .collect();
+        for table in &self.tables {
+            let mut buckets = table.buckets.write().unwrap_or_else(PoisonError::into_inner);
+            for (local, code) in &codes {
+                buckets[table.value(code) as usize].insert(*local);
+            }
+        }
+    }
+
+    /// Takes the code `id` out of every table.
+    pub(super) fn remove<const W: usize>(&self, id: u32, code: &Code<W>) {
+        let Some(local) = id.checked_sub(self.first_id) else { return };
+        for table in &self.tables {
+            let mut buckets = table.buckets.write().unwrap_or_else(PoisonError::into_inner);
+            buckets[table.value(code) as usize].remove(local);
+        }
+    }
+
+    /// Calls `hit(id, distance)` for the listed codes `ids` within the radius, each once, in no order. `None`, and no call,
+    /// if it is cheaper to scan them. `ids` must have been inserted.
+    pub(super) fn within<const W: usize, C: Codes<W>>(
+        &self,
+        codes: &C,
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+        mut hit: impl FnMut(u32, u32),
+    ) -> Option<Looked> {
+        let count = u32::try_from(self.tables.len()).unwrap_or(u32::MAX);
+        // Table j is looked up at distances below shells_of(j); they add up to radius + 1, so that a code farther in every
+        // table is farther than the radius (docs/search.md).
+        let steps = radius_bits.saturating_add(1);
+        let shells_of = |table: u32| steps / count + u32::from(table < steps % count);
+        let probes: u64 = (0u32..)
+            .zip(&self.tables)
+            .flat_map(|(number, table)| {
+                let len_bits = table.substring.len_bits;
+                (0..shells_of(number)).map(move |shell| u64::from(shell_size(len_bits, shell)))
+            })
+            .sum();
+        let most = u64::from(ids.end - ids.start).checked_sub(PROBE.saturating_mul(probes))? / CANDIDATE;
+        let local = ids.start - self.first_id..ids.end - self.first_id;
+        let mut candidates: Vec<u32> = Vec::new();
+        let mut ends = Vec::with_capacity(self.tables.len());
+        for (number, table) in (0u32..).zip(&self.tables) {
+            let (value, len_bits) = (table.value(query), table.substring.len_bits);
+            if shells_of(number) > 0 {
+                let buckets = table.buckets.read().unwrap_or_else(PoisonError::into_inner);
+                for shell in 0..shells_of(number) {
+                    for_each_mask(len_bits, shell, |mask| {
+                        let bucket = &buckets[(value ^ mask) as usize];
+                        candidates.extend(bucket.iter().filter(|id| local.contains(id)));
+                    });
+                }
+            }
+            if candidates.len() as u64 > most {
+                return None;
+            }
+            ends.push(candidates.len());
+        }
+        let mut start = 0;
+        for (number, end) in ends.into_iter().enumerate() {
+            for &local in &candidates[start..end] {
+                let id = self.first_id + local;
+                let Some(code) = codes.get(id) else { continue };
+                let distance_bits = query.distance(code);
+                // Only the first table able to find it reports it.
+                let met = |(number, table): (u32, &Table)| {
+                    (table.value(query) ^ table.value(code)).count_ones() < shells_of(number)
+                };
+                if distance_bits <= radius_bits && !(0u32..).zip(&self.tables[..number]).any(met) {
+                    hit(id, distance_bits);
+                }
+            }
+            start = end;
+        }
+        Some(Looked { probes, candidates: candidates.len() as u64 })
+    }
+
+    /// How many ids the first table lists: all that the others do.
+    #[cfg(test)]
+    fn listed(&self) -> u64 {
+        self.tables[0].buckets.read().unwrap().iter().map(RoaringBitmap::len).sum()
+    }
+}
+
+impl Table {
+    #[expect(clippy::cast_possible_truncation, reason = "a substring has at most 16 bits and a few")]
+    fn value<const W: usize>(&self, code: &Code<W>) -> u32 {
+        code.bits(self.substring.first_bit, self.substring.len_bits) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phash_code::{Code64, Code256};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found<const W: usize>(
+        tail: &Tail,
+        codes: &[Code<W>],
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+    ) -> Option<Vec<(u32, u32)>> {
+        let mut found = Vec::new();
+        tail.within(&codes.to_vec(), ids, query, radius_bits, |id, distance| found.push((id, distance)))?;
+        found.sort_unstable();
+        Some(found)
+    }
+
+    fn expected<const W: usize>(
+        codes: &[Code<W>],
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+    ) -> Vec<(u32, u32)> {
+        ids.map(|id| (id, query.distance(&codes[id as usize])))
+            .filter(|found| found.1 <= radius_bits)
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn tables_give_what_a_scan_gives_for_ids_published(
+            words in prop::collection::vec(any::<u64>(), 3000), flips in any::<u64>(), radius_bits in 0u32..12,
+            start in 100u32..300, end in 2000u32..3000,
+        ) {
+            let mut codes: Vec<Code64> = words.iter().map(|&word| Code64::from_le_words([word])).collect();
+            let query = codes[1500];
+            for i in 0..10 {
+                codes[200 * i] = query ^ Code64::from_le_words([flips >> (6 * i) & 0x0011_0010_0100_0101]);
+            }
+            let tail = Tail::new(64, 100, 4096);
+            tail.insert(&codes, 100..1800, |_| false);
+            tail.insert(&codes, 1800..3000, |_| false);
+            match found(&tail, &codes, start..end, &query, radius_bits) {
+                Some(found) => prop_assert_eq!(found, expected(&codes, start..end, &query, radius_bits)),
+                None => prop_assert!(radius_bits >= 4),
+            }
+        }
+    }
+
+    #[test]
+    fn wide_codes_far_apart_are_found_by_few_probes_and_far_radii_are_left_to_the_scan() {
+        let mut state = 1u64;
+        let mut word = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state ^ (state >> 31)
+        };
+        let mut codes: Vec<Code256> =
+            (0..40_000).map(|_| Code::from_le_words(std::array::from_fn(|_| word()))).collect();
+        let query = codes[17];
+        for (place, bits) in [(99, 31), (39_999, 12), (50, 32)] {
+            codes[place] = query;
+            (0..bits).for_each(|bit| codes[place].set_bit(bit * 7 % 256, !query.bit(bit * 7 % 256)));
+        }
+        let tail = Tail::new(256, 0, 40_000);
+        tail.insert(&codes, 0..40_000, |id| id == 50);
+        assert_eq!(tail.listed(), 39_999);
+        assert_eq!(found(&tail, &codes, 0..40_000, &query, 12), Some(vec![(17, 0), (39_999, 12)]));
+        assert_eq!(found(&tail, &codes, 0..40_000, &query, 100), None);
+        tail.remove(39_999, &codes[39_999]);
+        assert_eq!(tail.listed(), 39_998);
+        assert_eq!(found(&tail, &codes, 0..40_000, &query, 12), Some(vec![(17, 0)]));
+    }
+}
