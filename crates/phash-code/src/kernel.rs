@@ -7,6 +7,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod many;
 mod portable;
 mod prefetch;
 
@@ -107,6 +108,46 @@ impl Kernel {
         found: impl FnMut(usize, u32),
     ) {
         dispatch!(self, within(query, codes, radius_bits, 0, found));
+    }
+
+    /// As [`Kernel::within`] for many queries at once: calls `found(query, code, distance_bits, below_bits)`, places in
+    /// `queries` and `codes`, for each pair whose distance is *below* `below_bits[query]` (that is one more than a radius,
+    /// so that 0 takes nothing). `found` is lent that bound and may lower it: what is no longer below it is not reported.
+    ///
+    /// For one query codes come in order; the queries take turns, block by block. Each block of codes is read from memory
+    /// once for all queries, so that a batch runs at the speed of the arithmetic.
+    ///
+    /// # Panics
+    /// If `queries` and `below_bits` differ in length.
+    pub fn within_many<const W: usize>(
+        self,
+        queries: &[Code<W>],
+        codes: &[Code<W>],
+        below_bits: &mut [u32],
+        found: impl FnMut(usize, usize, u32, &mut u32),
+    ) {
+        assert_eq!(queries.len(), below_bits.len(), "one bound a query");
+        many::within_many(self, queries, codes, below_bits, found);
+    }
+
+    /// Compares as many of the codes as it pays with all of the queries at once: calls `found` as
+    /// [`Kernel::within_many`] does. Returns how many codes that were, the first ones.
+    ///
+    /// Only with VPOPCNTDQ does it pay: AVX2 takes most of its time to count nibbles, wherever the codes are.
+    fn cross<const W: usize>(
+        self,
+        queries: &[Code<W>],
+        codes: &[Code<W>],
+        below_bits: &mut [u32],
+        found: &mut impl FnMut(usize, usize, u32, &mut u32),
+    ) -> usize {
+        match (self.0, queries) {
+            // SAFETY: the level exists only if `available` found avx512f, avx512vpopcntdq and popcnt on this CPU.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
+            (Level::Avx512, [_, _, ..]) => unsafe { avx512::cross(queries, codes, below_bits, found) },
+            _ => 0,
+        }
     }
 
     /// As [`Kernel::within`], for codes that do not lie side by side: calls `found(id, distance_bits)` for each

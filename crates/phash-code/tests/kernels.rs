@@ -139,7 +139,82 @@ fn extreme_codes_and_radii_are_exact() {
     let words: Vec<u64> = (0..160u32).map(|i| if i % 3 == 0 { 0 } else { u64::MAX }).collect();
     for radius_bits in [0, 1, 63, 64, 127, 128, 255, 256, 511, 512, 513, u32::MAX] {
         check_all_widths(&words, radius_bits);
+        check_many_all_widths(&words, 3, radius_bits);
     }
+}
+
+/// Queries of all radii at once, some shrinking as they find, against single bits.
+fn check_many<const W: usize>(words: &[u64], queries: usize, radius_bits: u32) {
+    let codes: Vec<Code<W>> =
+        words.chunks_exact(W).map(|chunk| Code::from_le_words(std::array::from_fn(|i| chunk[i]))).collect();
+    let (queries, codes) = codes.split_at(queries.min(codes.len()));
+    let bounds: Vec<u32> =
+        (0u32..).take(queries.len()).map(|i| [0, 1, u32::MAX, radius_bits][i as usize % 4]).collect();
+    // Every third query lowers its bound to what it found.
+    let lower = |query: usize, distance_bits: u32, below_bits: &mut u32| {
+        if query.is_multiple_of(3) {
+            *below_bits = distance_bits;
+        }
+    };
+    let mut expected_bounds = bounds.clone();
+    let expected: Vec<Vec<(usize, u32)>> = queries
+        .iter()
+        .zip(&mut expected_bounds)
+        .enumerate()
+        .map(|(number, (query, below_bits))| {
+            let mut near = vec![];
+            for (i, code) in codes.iter().enumerate() {
+                let distance_bits = distance_by_bits(query, code);
+                if distance_bits < *below_bits {
+                    near.push((i, distance_bits));
+                    lower(number, distance_bits, below_bits);
+                }
+            }
+            near
+        })
+        .collect();
+    for kernel in Kernel::available() {
+        let mut got = vec![vec![]; queries.len()];
+        let mut below_bits = bounds.clone();
+        kernel.within_many(queries, codes, &mut below_bits, |query, code, distance_bits, below_bits| {
+            got[query].push((code, distance_bits));
+            lower(query, distance_bits, below_bits);
+        });
+        assert_eq!(got, expected, "{kernel} within_many {radius_bits}, {W} words");
+        assert_eq!(below_bits, expected_bounds, "{kernel} within_many {radius_bits}, {W} words");
+    }
+}
+
+fn check_many_all_widths(words: &[u64], queries: usize, radius_bits: u32) {
+    check_many::<1>(words, queries, radius_bits);
+    check_many::<2>(words, queries, radius_bits);
+    check_many::<3>(words, queries, radius_bits);
+    check_many::<4>(words, queries, radius_bits);
+    check_many::<5>(words, queries, radius_bits);
+    check_many::<8>(words, queries, radius_bits);
+    check_many::<16>(words, queries, radius_bits);
+    check_many::<40>(words, queries, radius_bits);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn every_kernel_compares_a_batch_like_single_bits(
+        words in prop::collection::vec(any::<u64>(), 0..2_000), queries in 0usize..20, share in 0u32..=20,
+    ) {
+        for bits in [64, 128, 256, 512, 1024] {
+            check_many_all_widths(&words, queries, bits * share / 20);
+        }
+    }
+}
+
+#[test]
+fn batches_beyond_a_chunk_and_a_group_are_exact() {
+    // Words that differ little from one another: many matches, everywhere.
+    let words: Vec<u64> = (0..70_000u64).map(|i| 1 << (i * i % 61)).collect();
+    check_many::<8>(&words, 300, 9);
+    check_many::<2>(&words, 30, 3);
+    check_many::<1>(&words, 10, 2);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn add_pairs(a: __m256i, b: __m256i) -> __m256i {
 /// Four registers, one for each code, to four sums in order.
 #[target_feature(enable = "avx2,popcnt")]
 #[inline]
-fn sum_four(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> __m256i {
+fn add_four(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> __m256i {
     let (low, high) = (add_pairs(a, b), add_pairs(c, d));
     _mm256_add_epi64(
         _mm256_permute2x128_si256::<0x20>(low, high),
@@ -79,21 +79,19 @@ fn sum_four(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> __m256i {
 #[target_feature(enable = "avx2,popcnt")]
 #[inline]
 fn block_distances<const W: usize>(query: [__m256i; 2], block: &[[u64; 4]]) -> __m256i {
-    let bytes = |row: &[u64; 4], half: usize| count_bytes(_mm256_xor_si256(query[half], load(row)));
-    let count = |row: &[u64; 4]| sum_words(bytes(row, 0));
-    // Two byte counts add up to 16 at most, so a code of 512 bits is summed once.
-    let count_two =
-        |low: &[u64; 4], high: &[u64; 4]| sum_words(_mm256_add_epi8(bytes(low, 0), bytes(high, 1)));
-    match (W, block) {
-        (1, [a]) => count(a),
+    // Counts of bytes are added up to those of a code before they are summed: at most 8 words of 8 ones, below 256.
+    let count = |row: &[u64; 4], half: usize| count_bytes(_mm256_xor_si256(query[half], load(row)));
+    let count_two = |low: &[u64; 4], high: &[u64; 4]| _mm256_add_epi8(count(low, 0), count(high, 1));
+    sum_words(match (W, block) {
+        (1, [a]) => count(a, 0),
         // Lanes a0 b0 a1 b1, where a holds codes 0..2 and b codes 2..4.
-        (2, [a, b]) => _mm256_permute4x64_epi64::<0b11_01_10_00>(add_pairs(count(a), count(b))),
-        (4, [a, b, c, d]) => sum_four(count(a), count(b), count(c), count(d)),
+        (2, [a, b]) => _mm256_permute4x64_epi64::<0b11_01_10_00>(add_pairs(count(a, 0), count(b, 0))),
+        (4, [a, b, c, d]) => add_four(count(a, 0), count(b, 0), count(c, 0), count(d, 0)),
         (8, [a, b, c, d, e, f, g, h]) => {
-            sum_four(count_two(a, b), count_two(c, d), count_two(e, f), count_two(g, h))
+            add_four(count_two(a, b), count_two(c, d), count_two(e, f), count_two(g, h))
         }
         _ => unreachable!("callers pass W rows, W one of 1, 2, 4, 8"),
-    }
+    })
 }
 
 /// The query's words repeated over two registers, if the width divides them.

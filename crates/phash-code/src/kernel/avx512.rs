@@ -8,8 +8,10 @@ use std::arch::x86_64::{
     _mm512_storeu_si512, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
+mod many;
 mod planes;
 
+pub(super) use many::cross;
 pub(super) use planes::within_planes;
 
 use super::portable;
