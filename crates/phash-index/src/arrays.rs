@@ -6,119 +6,184 @@ use std::ops::Range;
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
+use crate::bit_order::BitOrder;
 use crate::dense::{DenseBucket, DenseBuckets};
-use crate::format::Meta;
 use crate::pages::{Damaged, Pages};
-use crate::places::{Places, TablePlace};
+use crate::places::Places;
 use crate::shells::SHELLS;
 
 const U32_BYTES: usize = size_of::<U32>();
 
 /// The arrays of a segment, for one query.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrays<'s, const W: usize> {
+    /// As long as they were when the segment was opened.
+    pub(crate) bytes: &'s [u8],
+    pub(crate) places: &'s Places,
+    pub(crate) dense: &'s DenseBuckets,
+    pub(crate) order: &'s BitOrder<W>,
+    pub(crate) pages: &'s Pages,
+    pub(crate) planes: usize,
+    /// Whether all pages are known to be good.
+    pub(crate) trusted: bool,
+}
+
+/// The arrays of one table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table<'s> {
     bytes: &'s [u8],
-    meta: &'s Meta,
-    places: &'s Places,
-    dense: &'s DenseBuckets,
     pages: &'s Pages,
-    planes: usize,
     trusted: bool,
+    planes: usize,
+    coarse_shift: u32,
+    offsets: Array<'s>,
+    ids: Array<'s>,
+    sketches: Array<'s>,
+    shells: Array<'s>,
+}
+
+/// An array, and where it starts in the segment.
+#[derive(Clone, Copy, Debug)]
+struct Array<'s> {
+    bytes: &'s [u8],
+    start: usize,
 }
 
 impl<'s, const W: usize> Arrays<'s, W> {
-    pub(crate) fn new(
-        bytes: &'s [u8],
-        meta: &'s Meta,
-        places: &'s Places,
-        dense: &'s DenseBuckets,
-        pages: &'s Pages,
-    ) -> Self {
-        Self { bytes, meta, places, dense, pages, planes: meta.planes as usize, trusted: pages.all_good() }
-    }
-
     /// Whether all pages are known to be good, so that reads compare none.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn trusted(&self) -> bool {
         self.trusted
     }
 
-    /// Where the entries of bucket `value` start and end: `start <= end <=` the listed ids of the table.
-    #[inline(always)]
+    /// The planes of a sketch; 0 in the compact layout.
+    #[inline]
+    pub(crate) fn plane_count(&self) -> usize {
+        self.planes
+    }
+
+    /// The order in which the segment takes the bits of a code.
+    #[inline]
+    pub(crate) fn order(&self) -> &'s BitOrder<W> {
+        self.order
+    }
+
+    /// The arrays of one table: for reading it many times.
+    #[inline]
+    pub(crate) fn table(&self, table: usize) -> Result<Table<'s>, Damaged> {
+        let unknown = Damaged { offset_bytes: 0 };
+        let place = self.places.tables.get(table).ok_or(unknown)?;
+        let substring = self.places.substrings.get(table).ok_or(unknown)?;
+        let array = |range: &Range<usize>| {
+            let bytes = self.bytes.get(range.clone()).ok_or(Damaged { offset_bytes: range.start as u64 })?;
+            Ok(Array { bytes, start: range.start })
+        };
+        Ok(Table {
+            bytes: self.bytes,
+            pages: self.pages,
+            trusted: self.trusted,
+            planes: self.planes,
+            coarse_shift: substring.coarse_shift(),
+            offsets: array(&place.offsets)?,
+            ids: array(&place.ids)?,
+            sketches: array(&place.planes)?,
+            shells: array(&place.shells)?,
+        })
+    }
+
+    /// [`Table::bucket`] of one read.
+    #[inline]
     pub(crate) fn bucket(&self, table: usize, value: u32) -> Result<(u32, u32), Damaged> {
-        let place = self.place(table)?;
-        let at = value as usize * U32_BYTES;
-        let bounds = self.read(&place.offsets, at..at + 2 * U32_BYTES)?;
-        let &[start, end] =
-            <[U32; 2]>::ref_from_bytes(bounds).map_err(|_| Damaged::at(place.offsets.start))?;
-        let (start, end) = (start.get(), end.get());
-        if start > end || end as usize > place.ids.len() / U32_BYTES {
-            return Err(Damaged::at(place.offsets.start + at));
-        }
-        Ok((start, end))
+        self.table(table)?.bucket(value)
     }
 
-    /// The ids of entries `start..end`, relative to the segment's first. A forged segment may hold any numbers.
-    #[inline(always)]
+    /// [`Table::ids`] of one read.
+    #[inline]
     pub(crate) fn ids(&self, table: usize, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
-        let place = self.place(table)?;
-        self.numbers(&place.ids, start as usize, end as usize)
+        self.table(table)?.ids(start, end)
     }
 
-    /// The planes of a bucket of entries `start..end`, plane by plane; nothing in the compact layout.
-    #[inline(always)]
+    /// [`Table::planes`] of one read.
+    #[inline]
     pub(crate) fn planes(&self, table: usize, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
-        let place = self.place(table)?;
-        // No overflow: 2^32 entries of at most 2^28 planes, on 64 bits; on 32 the segment itself would not fit.
-        let at = |entry: u32| (entry as usize).saturating_mul(self.planes);
-        self.numbers(&place.planes, at(start), at(end))
+        self.table(table)?.planes(start, end)
     }
 
-    /// The shell estimates of `value`, one a distance.
-    #[inline(always)]
+    /// [`Table::shells`] of one read.
+    #[inline]
     pub(crate) fn shells(&self, table: usize, value: u32) -> Result<[u8; SHELLS], Damaged> {
-        let place = self.place(table)?;
-        let shift = self.places.substrings.get(table).map_or(0, |substring| substring.coarse_shift());
-        let at = (value >> shift) as usize * SHELLS;
-        let bytes = self.read(&place.shells, at..at + SHELLS)?;
-        bytes.try_into().map_err(|_| Damaged::at(place.shells.start))
-    }
-
-    /// The offsets of a table, one more than its substring has values. Compares all their pages.
-    pub(crate) fn offsets(&self, table: usize) -> Result<&'s [U32], Damaged> {
-        let place = self.place(table)?;
-        self.numbers(&place.offsets, 0, place.offsets.len() / U32_BYTES)
+        self.table(table)?.shells(value)
     }
 
     /// The dense buckets of a table and their values, which ascend. They are empty in the offsets.
     pub(crate) fn dense(&self, table: usize) -> (&'s [DenseBucket], &'s [u32]) {
         self.dense.of(table)
     }
+}
 
-    /// How many ids a table lists.
-    pub(crate) fn listed_ids(&self, table: usize) -> u32 {
-        self.meta.tables.get(table).map_or(0, |table| table.listed_ids)
+impl<'s> Table<'s> {
+    /// Where the entries of bucket `value` start and end: `start <= end <=` the listed ids of the table.
+    #[inline(always)]
+    pub(crate) fn bucket(&self, value: u32) -> Result<(u32, u32), Damaged> {
+        let at = value as usize * U32_BYTES;
+        let bounds = self.read(&self.offsets, at..at + 2 * U32_BYTES)?;
+        let Ok(&[start, end]) = <[U32; 2]>::ref_from_bytes(bounds) else {
+            return Err(Damaged::at(self.offsets.start));
+        };
+        let (start, end) = (start.get(), end.get());
+        if start > end || end > self.listed_ids() {
+            return Err(Damaged::at(self.offsets.start + at));
+        }
+        Ok((start, end))
+    }
+
+    /// The ids of entries `start..end`, relative to the segment's first. A forged segment may hold any numbers.
+    #[inline(always)]
+    pub(crate) fn ids(&self, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
+        self.numbers(&self.ids, start as usize, end as usize)
+    }
+
+    /// The planes of a bucket of entries `start..end`, plane by plane; nothing in the compact layout.
+    #[inline(always)]
+    pub(crate) fn planes(&self, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
+        // On 64 bits 2^32 entries of some planes do not overflow; on 32 the array itself would not fit.
+        let at = |entry: u32| (entry as usize).saturating_mul(self.planes);
+        self.numbers(&self.sketches, at(start), at(end))
+    }
+
+    /// The shell estimates of `value`, one a distance.
+    #[inline(always)]
+    pub(crate) fn shells(&self, value: u32) -> Result<[u8; SHELLS], Damaged> {
+        let at = (value >> self.coarse_shift) as usize * SHELLS;
+        let bytes = self.read(&self.shells, at..at + SHELLS)?;
+        bytes.try_into().map_err(|_| Damaged::at(self.shells.start))
+    }
+
+    /// How many ids the table lists.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the metadata says it in 32 bits")]
+    pub(crate) fn listed_ids(&self) -> u32 {
+        (self.ids.bytes.len() / U32_BYTES) as u32
+    }
+
+    /// All offsets, one more than the substring has values. Compares all their pages.
+    pub(crate) fn offsets(&self) -> Result<&'s [U32], Damaged> {
+        self.numbers(&self.offsets, 0, self.offsets.bytes.len() / U32_BYTES)
     }
 
     #[inline(always)]
-    fn place(&self, table: usize) -> Result<&'s TablePlace, Damaged> {
-        self.places.tables.get(table).ok_or(Damaged { offset_bytes: 0 })
-    }
-
-    #[inline(always)]
-    fn numbers(&self, place: &Range<usize>, start: usize, end: usize) -> Result<&'s [U32], Damaged> {
+    fn numbers(&self, array: &Array<'s>, start: usize, end: usize) -> Result<&'s [U32], Damaged> {
         let at = |entry: usize| entry.saturating_mul(U32_BYTES);
-        let bytes = self.read(place, at(start)..at(end))?;
-        <[U32]>::ref_from_bytes(bytes).map_err(|_| Damaged::at(place.start))
+        let bytes = self.read(array, at(start)..at(end))?;
+        <[U32]>::ref_from_bytes(bytes).map_err(|_| Damaged::at(array.start))
     }
 
-    /// Bytes `part` of the array at `place`, their pages good.
+    /// Bytes `part` of an array, their pages good.
     #[inline(always)]
-    fn read(&self, place: &Range<usize>, part: Range<usize>) -> Result<&'s [u8], Damaged> {
-        let array = self.bytes.get(place.clone()).ok_or(Damaged { offset_bytes: place.start as u64 })?;
-        let Some(bytes) = array.get(part.clone()) else { return Err(Damaged::at(place.start)) };
+    fn read(&self, array: &Array<'s>, part: Range<usize>) -> Result<&'s [u8], Damaged> {
+        let Some(bytes) = array.bytes.get(part.clone()) else { return Err(Damaged::at(array.start)) };
         if !self.trusted && !bytes.is_empty() {
-            self.pages.check(self.bytes, place.start + part.start..place.start + part.end)?;
+            self.pages.check(self.bytes, array.start + part.start..array.start + part.end)?;
         }
         Ok(bytes)
     }

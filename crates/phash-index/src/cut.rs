@@ -21,15 +21,19 @@ impl Substring {
 /// The shortest substring chosen by default.
 const SHORTEST_BITS: f64 = 8.0;
 
-/// The longest substring chosen by default, and by how much one is shorter than log2 of the number of codes.
-fn default_len(layout: Layout) -> (f64, f64) {
-    match layout {
+/// How many substrings suit the layout and the number of codes.
+fn default_count(bits: u32, layout: Layout, codes: u32) -> u32 {
+    let (bits, log2) = (f64::from(bits), f64::from(codes.max(1)).log2());
+    let m = match layout {
         // Buckets of one id balance probes against fetched codes (Norouzi et al., TPAMI 2014). Offsets of 24 bits take
         // 64 MiB a table.
-        Layout::Compact => (24.0, 0.0),
-        // A sketch is compared some twenty times as fast as a bucket is looked up: buckets of 32.
-        Layout::Fast => (22.0, 5.0),
-    }
+        Layout::Compact => (bits / log2.clamp(SHORTEST_BITS, 24.0)).round().max((bits / 24.0).ceil()),
+        // A sketch is compared some twenty times as fast as a bucket is looked up: buckets of about ten (docs/search.md).
+        Layout::Fast => (bits / (log2 - 3.0).clamp(SHORTEST_BITS, 22.0)).ceil(),
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and bits")]
+    let m = m as u32;
+    m
 }
 
 /// Cuts a code of `bits` bits in `substrings` parts, or in as many as suit the layout and the number of codes.
@@ -40,14 +44,7 @@ pub(crate) fn cut(
     codes: u32,
 ) -> Result<Vec<Substring>, Error> {
     let (min, max) = (bits.div_ceil(MAX_LEN_BITS), bits);
-    let m = substrings.unwrap_or_else(|| {
-        let (longest, shorter) = default_len(layout);
-        let len_bits = (f64::from(codes.max(1)).log2() - shorter).clamp(SHORTEST_BITS, longest);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and bits")]
-        let (m, fewest) =
-            ((f64::from(bits) / len_bits).round() as u32, (f64::from(bits) / longest).ceil() as u32);
-        m.max(fewest)
-    });
+    let m = substrings.unwrap_or_else(|| default_count(bits, layout, codes));
     if !(min..=max).contains(&m) {
         return Err(Error::Substrings { bits, got: m, min, max });
     }
@@ -100,8 +97,10 @@ mod tests {
         assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
         assert_eq!((m(64, u32::MAX), m(256, u32::MAX), m(512, u32::MAX)), (3, 11, 22));
         let m = |bits, codes| cut(bits, Layout::Fast, None, codes).unwrap().len();
-        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 10_000_000)), [4, 7, 14, 28]);
-        assert_eq!((m(64, 50_000_000), m(64, u32::MAX), m(256, u32::MAX)), (3, 3, 12));
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 10_000_000)), [4, 7, 13, 26]);
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 1_000_000)), [4, 8, 16, 31]);
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 50_000_000)), [3, 6, 12, 24]);
+        assert_eq!((m(64, u32::MAX), m(256, u32::MAX)), (3, 12));
         assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
     }
 }

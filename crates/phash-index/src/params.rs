@@ -9,7 +9,7 @@ pub enum Layout {
     /// Ids only, in buckets of about one: small. 12 to 15 bytes a code at 64 bits, about 90 at 256, for 10 million codes.
     #[default]
     Compact,
-    /// Ids and a sketch of each code, in buckets of about 32: fast. 48 bytes a code at 64 bits, about 230 at 256.
+    /// Ids and a sketch of each code, in buckets of about ten: fast. 48 bytes a code at 64 bits, about 320 at 256.
     Fast,
 }
 
@@ -31,11 +31,11 @@ pub struct BuildParams {
     /// Size against speed.
     pub layout: Layout,
     /// How many substrings (bucket tables) to cut the code in: at least `bits / 26` rounded up, at most one a bit.
-    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 5
+    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 3
     /// bits less, 8 to 22.
     pub substrings: Option<u32>,
     /// How many planes of 32 bits a sketch has in [`Layout::Fast`], 1 to twice the words of a code. By default 2 at 64
-    /// bits, 3 to 256 bits, then 6.
+    /// bits and 4 at 128 (all other bits, so that no code need be fetched), 5 at 256, then 8.
     pub planes: Option<u32>,
     /// The order of the bits.
     pub order: Order,
@@ -86,8 +86,9 @@ impl BuildParams {
             (Layout::Compact, _) => Ok(0),
             (Layout::Fast, None) => Ok(match words {
                 0 | 1 => 2,
-                2..=4 => 3,
-                _ => 6,
+                2 => 4,
+                3 | 4 => 5,
+                _ => 8,
             }),
             (Layout::Fast, Some(planes)) if (1..=max).contains(&planes) => Ok(planes),
             (Layout::Fast, Some(got)) => Err(Error::Planes { got, max }),

@@ -163,7 +163,7 @@ mod tests {
             .into();
         let dense =
             [(4, 1), (9, 2)].map(|(value, ids)| DenseMeta { table: 1, value, ids, len_bytes: 100 }).into();
-        let arrays: usize = 16 + 4 * ((1 << 22) + (2 << 21) + 3) + 4 * 12 + 3 * (4 << 18);
+        let arrays: usize = 16 + 4 * ((1 << 22) + (2 << 21) + 3) + 4 * 12 + 3 * (4 << 20);
         let meta = Meta {
             first_id: 10,
             end_id: 15,
@@ -193,7 +193,7 @@ mod tests {
         let (meta, end) = sound();
         let places = Places::of(&meta, 64, end).unwrap();
         assert_eq!(places.tables[0].offsets, 16..16 + 4 * ((1 << 22) + 1));
-        assert_eq!(places.tables[0].shells.len(), 4 << 18);
+        assert_eq!(places.tables[0].shells.len(), 4 << 20);
         assert_eq!((places.dense.len(), places.page_sums.end), (200, end));
         assert_eq!(places.page_sums.len() / 4, places.dense.start.div_ceil(4096));
         assert!(Places::of(&meta, 64, end - 1).is_err() && Places::of(&meta, 64, end + 1).is_err());
@@ -206,7 +206,7 @@ mod tests {
         meta.dense.clear();
         meta.tables[1].listed_ids = 5;
         meta.planes = 2;
-        let arrays: usize = 16 + 4 * ((1 << 22) + (2 << 21) + 3) + 3 * 5 * 12 + 3 * (4 << 18);
+        let arrays: usize = 16 + 4 * ((1 << 22) + (2 << 21) + 3) + 3 * 5 * 12 + 3 * (4 << 20);
         let end = arrays + 4 * arrays.div_ceil(4096);
         let places = Places::of(&meta, 64, end).unwrap();
         let [ids, planes, shells] =

@@ -88,7 +88,15 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         if bytes.len() != self.len_bytes {
             return Err(Damaged::at(bytes.len()));
         }
-        Ok(Arrays::new(bytes, &self.meta, &self.places, &self.dense, &self.pages))
+        Ok(Arrays {
+            bytes,
+            places: &self.places,
+            dense: &self.dense,
+            order: &self.order,
+            pages: &self.pages,
+            planes: self.planes(),
+            trusted: self.pages.all_good(),
+        })
     }
 }
 
@@ -157,11 +165,12 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let arrays = self.reader().ok();
         self.tables().iter().enumerate().map(move |(number, &substring)| {
             let arrays = arrays?;
+            let table = arrays.table(number).ok()?;
             let (dense, dense_values) = arrays.dense(number);
             Some(TableView {
                 substring,
-                offsets: arrays.offsets(number).ok()?,
-                ids: arrays.ids(number, 0, arrays.listed_ids(number)).ok()?,
+                offsets: table.offsets().ok()?,
+                ids: table.ids(0, table.listed_ids()).ok()?,
                 dense,
                 dense_values,
             })

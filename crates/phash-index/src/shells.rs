@@ -6,8 +6,8 @@
 
 use crate::cut::Substring;
 
-/// Estimates are kept for the values of this many bits at most: 1 MiB a table.
-pub(crate) const COARSE_BITS: u32 = 18;
+/// Estimates are kept for the values of this many bits at most: 4 MiB a table.
+pub(crate) const COARSE_BITS: u32 = 20;
 /// How many distances have an estimate: 0, 1, 2, 3.
 pub(crate) const SHELLS: usize = 4;
 /// Steps of the logarithmic scale in a factor of two.

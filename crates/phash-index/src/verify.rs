@@ -5,7 +5,7 @@ use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 use zerocopy::little_endian::U32;
 
-use crate::arrays::Arrays;
+use crate::arrays::Table;
 use crate::cut::Substring;
 use crate::dense::DenseBucket;
 use crate::pages::PAGE_BYTES;
@@ -13,8 +13,8 @@ use crate::shells::Shells;
 use crate::sketch::Window;
 use crate::{Error, Segment};
 
-/// One bucket table, whole.
-struct Table<'s> {
+/// The lists of one table, whole.
+struct Lists<'s> {
     number: u32,
     substring: Substring,
     offsets: &'s [U32],
@@ -46,9 +46,9 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             return Err(Error::Checksum { section: "page of tables", offset_bytes, expected, got });
         }
         let mut shells = Shells::new();
-        self.for_each_table(|arrays, table| {
-            for_each_bucket(table, self.ids().len(), |_| Ok(()))?;
-            check_shells(arrays, table, &mut shells)
+        self.for_each_table(|table, lists| {
+            for_each_bucket(lists, self.ids().len(), |_| Ok(()))?;
+            check_shells(table, lists, &mut shells)
         })?;
         self.pages().trust();
         Ok(())
@@ -72,18 +72,18 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             Ok::<_, Error>(self.order().apply(code).to_le_words())
         };
         let mut held = None;
-        self.for_each_table(|arrays, table| {
-            let other = |local| Err(Error::OtherCodes { table: table.number, id: ids.start + local });
-            let value_of = Window::of_substring::<W>(table.substring);
+        self.for_each_table(|table, lists| {
+            let other = |local| Err(Error::OtherCodes { table: lists.number, id: ids.start + local });
+            let value_of = Window::of_substring::<W>(lists.substring);
             let planes: Vec<Window> =
-                (0..self.meta().planes).map(|plane| Window::of_plane::<W>(table.substring, plane)).collect();
+                (0..self.meta().planes).map(|plane| Window::of_plane::<W>(lists.substring, plane)).collect();
             let mut found = RoaringBitmap::new();
-            for_each_bucket(table, ids.len(), |bucket| {
+            for_each_bucket(lists, ids.len(), |bucket| {
                 let len = bucket.ids.len();
                 let end = bucket.start.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-                let sketches = arrays
-                    .planes(table.number as usize, bucket.start, end)
-                    .map_err(|_| Error::Damaged { what: "its sketches are gone", table: table.number })?;
+                let sketches = table
+                    .planes(bucket.start, end)
+                    .map_err(|_| Error::Damaged { what: "its sketches are gone", table: lists.number })?;
                 for (i, id) in bucket.ids.iter().enumerate() {
                     let words = words_of(id.get())?;
                     let same = |(plane, window): (usize, &Window)| {
@@ -96,7 +96,7 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
                 }
                 Ok(())
             })?;
-            for bucket in table.dense {
+            for bucket in lists.dense {
                 let wrong = |&local: &u32| words_of(local).map(|words| value_of.of(&words) != bucket.value);
                 for local in &bucket.ids {
                     if wrong(&local)? {
@@ -113,7 +113,7 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             } else {
                 Err(Error::Damaged {
                     what: "it does not hold the same ids as the first",
-                    table: table.number,
+                    table: lists.number,
                 })
             }
         })
@@ -121,15 +121,18 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
 
     fn for_each_table(
         &self,
-        mut check: impl FnMut(&Arrays<'_, W>, &Table<'_>) -> Result<(), Error>,
+        mut check: impl FnMut(&Table<'_>, &Lists<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for (number, &substring) in (0u32..).zip(self.tables()) {
             let gone = |_| Error::Damaged { what: "its bytes are gone", table: number };
             let arrays = self.reader().map_err(gone)?;
-            let at = number as usize;
-            let offsets = arrays.offsets(at).map_err(gone)?;
-            let ids = arrays.ids(at, 0, arrays.listed_ids(at)).map_err(gone)?;
-            check(&arrays, &Table { number, substring, offsets, ids, dense: arrays.dense(at).0 })?;
+            let table = arrays.table(number as usize).map_err(gone)?;
+            let offsets = table.offsets().map_err(gone)?;
+            let ids = table.ids(0, table.listed_ids()).map_err(gone)?;
+            check(
+                &table,
+                &Lists { number, substring, offsets, ids, dense: arrays.dense(number as usize).0 },
+            )?;
         }
         Ok(())
     }
@@ -138,20 +141,20 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
 /// Calls `visit` with each bucket that is listed and not empty, and checks the shape of the lists: they cover the array,
 /// ascend, and stay below `all_ids`; dense buckets are not listed.
 fn for_each_bucket(
-    table: &Table<'_>,
+    lists: &Lists<'_>,
     all_ids: usize,
     mut visit: impl FnMut(&Bucket<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let damaged = |what| Err(Error::Damaged { what, table: table.number });
-    if table.offsets.first().is_none_or(|offset| offset.get() != 0) {
+    let damaged = |what| Err(Error::Damaged { what, table: lists.number });
+    if lists.offsets.first().is_none_or(|offset| offset.get() != 0) {
         return damaged("the first bucket does not start at 0");
     }
-    if table.offsets.last().is_none_or(|offset| offset.get() as usize != table.ids.len()) {
+    if lists.offsets.last().is_none_or(|offset| offset.get() as usize != lists.ids.len()) {
         return damaged("the last bucket does not end with the ids");
     }
-    for (value, bounds) in (0u32..).zip(table.offsets.windows(2)) {
+    for (value, bounds) in (0u32..).zip(lists.offsets.windows(2)) {
         let start = bounds[0].get();
-        let Some(ids) = table.ids.get(start as usize..bounds[1].get() as usize) else {
+        let Some(ids) = lists.ids.get(start as usize..bounds[1].get() as usize) else {
             return damaged("a bucket ends before it starts or beyond the ids");
         };
         let mut next = 0;
@@ -166,9 +169,9 @@ fn for_each_bucket(
             visit(&Bucket { value, start, ids })?;
         }
     }
-    if table.dense.iter().any(|bucket| {
+    if lists.dense.iter().any(|bucket| {
         let value = bucket.value as usize;
-        table.offsets[value].get() != table.offsets[value + 1].get()
+        lists.offsets[value].get() != lists.offsets[value + 1].get()
     }) {
         return damaged("a dense bucket is listed as well");
     }
@@ -176,29 +179,24 @@ fn for_each_bucket(
 }
 
 /// Checks that the estimates are those of the buckets, listed and dense.
-fn check_shells<const W: usize>(
-    arrays: &Arrays<'_, W>,
-    table: &Table<'_>,
-    shells: &mut Shells,
-) -> Result<(), Error> {
-    let shift = table.substring.coarse_shift();
+fn check_shells(table: &Table<'_>, lists: &Lists<'_>, shells: &mut Shells) -> Result<(), Error> {
+    let shift = lists.substring.coarse_shift();
     let listed =
-        |coarse: usize| table.offsets[(coarse + 1) << shift].get() - table.offsets[coarse << shift].get();
-    let mut counts: Vec<u32> = (0..table.substring.coarse_values() as usize).map(listed).collect();
-    for bucket in table.dense {
+        |coarse: usize| lists.offsets[(coarse + 1) << shift].get() - lists.offsets[coarse << shift].get();
+    let mut counts: Vec<u32> = (0..lists.substring.coarse_values() as usize).map(listed).collect();
+    for bucket in lists.dense {
         let ids = u32::try_from(bucket.ids.len()).unwrap_or(u32::MAX);
         let count = &mut counts[(bucket.value >> shift) as usize];
         *count = count.saturating_add(ids);
     }
     let mut expected = Vec::new();
     shells.fill(counts.into_iter(), &mut expected);
-    let differs = |(coarse, expected): (u32, &[u8; 4])| {
-        arrays.shells(table.number as usize, coarse << shift).ok().as_ref() != Some(expected)
-    };
+    let differs =
+        |(coarse, expected): (u32, &[u8; 4])| table.shells(coarse << shift).ok().as_ref() != Some(expected);
     if (0u32..).zip(&expected).any(differs) {
         return Err(Error::Damaged {
             what: "its estimates are not those of its buckets",
-            table: table.number,
+            table: lists.number,
         });
     }
     Ok(())
@@ -214,9 +212,9 @@ mod tests {
         let offsets = offsets.map(U32::new);
         let ids: Vec<U32> = ids.iter().copied().map(U32::new).collect();
         let substring = Substring { first_bit: 0, len_bits: 2 };
-        let table = Table { number: 0, substring, offsets: &offsets, ids: &ids, dense };
+        let lists = Lists { number: 0, substring, offsets: &offsets, ids: &ids, dense };
         let mut seen = Vec::new();
-        for_each_bucket(&table, 4, |bucket| {
+        for_each_bucket(&lists, 4, |bucket| {
             seen.extend(bucket.ids.iter().map(|id| (bucket.value, id.get())));
             Ok(())
         })
