@@ -129,6 +129,11 @@ impl<const W: usize> Live<W> {
         let removed = self.shared.remove(ids);
         if removed > 0 {
             let state = self.shared.load();
+            // A segment may hold more removed codes than others now.
+            let (step, total) = (u64::from(self.shared.params.seal() / 4), state.removed.len());
+            if total / step != (total - removed) / step {
+                self.sealer.ask(sealer::Ask::Look);
+            }
             let tailed = state.sealed_end()..state.covered_end();
             let ids: Vec<u32> = ids.iter().copied().filter(|id| tailed.contains(id)).collect();
             if !ids.is_empty() {
@@ -300,6 +305,42 @@ mod tests {
         assert_eq!((live.stats().sealed, live.stats().failed_builds), (4096, 3));
         assert_exact(&live, &codes);
         assert_eq!(live.shared.load().tails.len(), 1);
+    }
+
+    #[test]
+    fn removed_codes_leave_the_segments_when_they_are_merged_or_mostly_removed() {
+        let live = Live::<1>::with_params(params()).unwrap();
+        let codes = codes(4096);
+        let held = |live: &Live<1>| -> Vec<u32> {
+            live.shared.load().segments.iter().map(crate::Segment::held_ids).collect()
+        };
+        live.insert_many(&codes[..2048]).unwrap();
+        live.settle();
+        live.insert_many(&codes[2048..3072]).unwrap();
+        live.settle();
+        assert_eq!(held(&live), [2048, 1024]);
+        // A tenth stays where it is, until there is a merge.
+        let some: Vec<u32> = (0..3072).step_by(10).collect();
+        assert_eq!(live.remove_many(&some), 308);
+        live.settle();
+        assert_eq!(held(&live), [2048, 1024]);
+        live.insert_many(&codes[3072..]).unwrap();
+        live.settle();
+        assert_eq!(held(&live), [4096 - 308]);
+        let most: Vec<u32> = (0..3000).collect();
+        live.remove_many(&most);
+        live.settle();
+        assert_eq!(held(&live), [4096 - 3000 - 8]);
+        let snapshot = live.snapshot();
+        assert_eq!(snapshot.live(), 4096 - 3000 - 8);
+        assert!((0u32..).zip(&codes).all(|(id, code)| {
+            let found = snapshot.within(code, 0).matches;
+            found.iter().map(|found| found.id).eq((id >= 3000 && !some.contains(&id)).then_some(id))
+        }));
+        live.remove_many(&(3000..4096).collect::<Vec<_>>());
+        live.settle();
+        assert_eq!((held(&live), live.stats().failed_builds), (vec![0], 0));
+        assert_eq!(live.snapshot().nearest(&codes[0], 5).matches, []);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::BuildParams;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveParams {
-    /// How index segments are built.
+    /// How index segments are built; by default on one thread, beside the searches.
     pub build: BuildParams,
     /// Codes of the tail that are worth an index segment of their own; at least 1,024.
     pub seal_codes: u32,
@@ -16,7 +16,7 @@ pub struct LiveParams {
 
 impl Default for LiveParams {
     fn default() -> Self {
-        Self { build: BuildParams::default(), seal_codes: 262_144, scan_codes: 16_384 }
+        Self { build: BuildParams::default().with_threads(1), seal_codes: 262_144, scan_codes: 16_384 }
     }
 }
 

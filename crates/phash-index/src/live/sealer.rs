@@ -13,7 +13,7 @@ use roaring::RoaringBitmap;
 use super::shared::Shared;
 use super::state::{Shared as Bytes, State};
 use super::store::Store;
-use crate::{BuildParams, Error, Segment, build_segment};
+use crate::{BuildParams, Error, Segment, build_segment_without};
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ pub(super) type Build<const W: usize> =
 pub(super) fn build<const W: usize>(
     codes: &Store<W>,
     ids: Range<u32>,
-    _removed: &RoaringBitmap,
+    removed: &RoaringBitmap,
     params: &BuildParams,
 ) -> Result<Vec<u8>, Error> {
-    build_segment(codes, ids, params)
+    build_segment_without(codes, ids, removed, params)
 }
 
 /// Works until the channel closes.
@@ -90,7 +90,10 @@ impl<const W: usize> Sealer<'_, W> {
     fn make(&self, store: &Store<W>, ids: Range<u32>, removed: &RoaringBitmap) -> Result<(), String> {
         let build = || {
             let bytes = (self.build)(store, ids, removed, &self.shared.params.build)?;
-            Segment::open(Bytes::new(bytes))
+            let segment = Segment::open(Bytes::new(bytes))?;
+            // Made here, just now: its pages need no check.
+            segment.pages().trust();
+            Ok::<_, Error>(segment)
         };
         // The build has shared references only, and what it made is dropped: nothing can be left half done.
         match catch_unwind(AssertUnwindSafe(build)) {
@@ -109,7 +112,7 @@ impl<const W: usize> Sealer<'_, W> {
 }
 
 /// The ids of the next segment to make: of the codes behind the segments if they fill a tail (or several) or lie below
-/// `until`; else of the segments to be merged.
+/// `until`; else of the segments to be merged; else of one that holds more removed codes than others.
 fn due<const W: usize>(state: &State<W>, until: u32, seal: u32) -> Option<Range<u32>> {
     let (start, len) = (state.sealed_end(), state.store.len());
     let end = if start < until { len } else { start + (len - start) / seal * seal };
@@ -118,8 +121,16 @@ fn due<const W: usize>(state: &State<W>, until: u32, seal: u32) -> Option<Range<
     }
     let lens: Vec<u32> =
         state.segments.iter().map(|segment| segment.ids()).map(|ids| ids.end - ids.start).collect();
-    let first = first_to_merge(&lens)?;
-    Some(state.segments.get(first)?.ids().start..start)
+    if let Some(first) = first_to_merge(&lens).and_then(|place| state.segments.get(place)) {
+        return Some(first.ids().start..start);
+    }
+    let removed = state.removed.bitmap();
+    let mostly_removed = |ids: &Range<u32>, held: u32| {
+        let dropped = u64::from(ids.end - ids.start - held);
+        2 * (removed.range_cardinality(ids.clone()) - dropped) > u64::from(held)
+    };
+    let mut segments = state.segments.iter().map(|segment| (segment.ids(), segment.held_ids()));
+    segments.find(|(ids, held)| mostly_removed(ids, *held)).map(|(ids, _)| ids)
 }
 
 /// The first of the segments that are to be merged with all behind it. Each segment left is at least twice as long as the
