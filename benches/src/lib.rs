@@ -11,6 +11,7 @@ pub mod options;
 pub mod parallel;
 pub mod random;
 pub mod roc;
+pub mod search;
 pub mod table;
 pub mod timing;
 pub mod zoo;

@@ -1,6 +1,9 @@
 //! Owns the random numbers of the benchmarks: splitmix64, and normal numbers by the inverse of their distribution at
 //! 65,536 equally likely points. The same sequence for a seed on every machine.
 
+/// 2^64 over the golden ratio: what the state grows by.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// splitmix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
 pub struct SplitMix(u64);
@@ -12,10 +15,16 @@ impl SplitMix {
         Self(seed)
     }
 
+    /// The sequence from `draws` calls of [`Self::bits`] further on.
+    #[must_use]
+    pub fn skipped(&self, draws: u64) -> Self {
+        Self(self.0.wrapping_add(GOLDEN.wrapping_mul(draws)))
+    }
+
     /// The next 64 bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(GOLDEN);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,0 +1,111 @@
+//! Owns mih-rs as a contender: 64-bit codes only, ids without distances.
+
+use std::time::Instant;
+
+use phash_code::Code;
+use phash_index::Match;
+
+use super::contender::{Built, Contender, Evict, Fit, Skip, sorted, time_all, time_each};
+use super::memory;
+use super::task::{How, Task};
+use crate::codes::files::Filed;
+
+pub(super) struct MihRs;
+
+impl<const W: usize> Contender<W> for MihRs {
+    fn name(&self) -> String {
+        "mih-rs".to_owned()
+    }
+
+    fn can(&self, _task: Task, _how: How) -> bool {
+        W == 1
+    }
+
+    fn building_bytes_a_code(&self) -> f64 {
+        60.0
+    }
+
+    fn build<'d>(&'d self, filed: &'d Filed<W>, _threads: usize) -> Result<Fit<'d, W>, Skip> {
+        let words: Vec<u64> = filed.data.codes.iter().map(|code| code.to_le_words()[0]).collect();
+        let start = Instant::now();
+        // The words are counted before, and belong to the index then.
+        let words_bytes = size_of_val(&words[..]) as u64;
+        let (index, grown, peak_bytes) = memory::of(|| mih_rs::Index::new(words));
+        let build_s = start.elapsed().as_secs_f64();
+        let index = index.map_err(|error| Skip(format!("{error:?}")))?;
+        let evict = Evict::new(filed.data.codes.len());
+        let built =
+            Box::new(MihBuilt { index, codes: &filed.data.codes, queries: &filed.data.queries, evict });
+        Ok(Fit { built, build_s, memory_bytes: grown + words_bytes, peak_bytes })
+    }
+}
+
+struct MihBuilt<'d, const W: usize> {
+    index: mih_rs::Index<u64>,
+    codes: &'d [Code<W>],
+    queries: &'d [Code<W>],
+    evict: Evict,
+}
+
+impl<const W: usize> Built<W> for MihBuilt<'_, W> {
+    fn answers(&mut self, task: Task, _how: How, count: usize) -> Result<Vec<Vec<Match>>, Skip> {
+        let answer = |query: &Code<W>| {
+            let matched = |&id: &u32| Match { distance_bits: query.distance(&self.codes[id as usize]), id };
+            let word = query.to_le_words()[0];
+            sorted(match task {
+                Task::Within(radius_bits) => {
+                    self.index.range_searcher().run(word, radius_bits as usize).iter().map(matched).collect()
+                }
+                Task::Nearest(k) => self
+                    .index
+                    .topk_searcher()
+                    .run(word, k.min(self.codes.len()))
+                    .iter()
+                    .map(matched)
+                    .collect(),
+            })
+        };
+        Ok(self.queries[..count].iter().map(answer).collect())
+    }
+
+    fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
+        let queries = &self.queries[..count];
+        let k_max = self.codes.len();
+        if let How::Batch { threads } = how {
+            let part = queries.len().div_ceil(threads).max(1);
+            let index = &self.index;
+            return Ok(time_all(&self.evict, || {
+                std::thread::scope(|scope| {
+                    for queries in queries.chunks(part) {
+                        scope.spawn(move || searches(index, task, k_max, queries));
+                    }
+                });
+            }));
+        }
+        let (mut range, mut topk) = (self.index.range_searcher(), self.index.topk_searcher());
+        Ok(time_each(&self.evict, queries, |query| {
+            let word = query.to_le_words()[0];
+            match task {
+                Task::Within(radius_bits) => range.run(word, radius_bits as usize).len(),
+                Task::Nearest(k) => topk.run(word, k.min(k_max)).len(),
+            }
+        }))
+    }
+}
+
+fn searches<const W: usize>(
+    index: &mih_rs::Index<u64>,
+    task: Task,
+    k_max: usize,
+    queries: &[Code<W>],
+) -> usize {
+    let (mut range, mut topk) = (index.range_searcher(), index.topk_searcher());
+    let search = |query: &Code<W>| {
+        let word = query.to_le_words()[0];
+        match task {
+            Task::Within(radius_bits) => range.run(word, radius_bits as usize).len(),
+            Task::Nearest(k) => topk.run(word, k.min(k_max)).len(),
+        }
+    };
+    queries.iter().map(search).sum()
+}

@@ -1,0 +1,119 @@
+//! Owns our scans as contenders: the one for a single query, and the one for a batch, which goes through the codes once for
+//! all queries, a block that stays in the cache at a time.
+
+use phash_code::{Code, Kernel};
+use phash_index::{Match, scan};
+
+use super::contender::{Built, Contender, Evict, Fit, Side, Skip, sorted, time_all, time_each};
+use super::task::{How, Task};
+use crate::codes::files::Filed;
+
+/// Bytes of codes that each query is compared with before the next block.
+const BLOCK_BYTES: usize = 512 << 10;
+
+pub(super) struct Scan;
+
+impl<const W: usize> Contender<W> for Scan {
+    fn name(&self) -> String {
+        "scan".to_owned()
+    }
+
+    fn side(&self) -> Side {
+        Side::Scan
+    }
+
+    fn can(&self, _task: Task, _how: How) -> bool {
+        true
+    }
+
+    fn building_bytes_a_code(&self) -> f64 {
+        0.0
+    }
+
+    fn build<'d>(&'d self, filed: &'d Filed<W>, _threads: usize) -> Result<Fit<'d, W>, Skip> {
+        let codes = &filed.data.codes[..];
+        let built = Box::new(Scanned { codes, queries: &filed.data.queries, evict: Evict::new(codes.len()) });
+        Ok(Fit { built, build_s: 0.0, memory_bytes: size_of_val(codes) as u64, peak_bytes: None })
+    }
+}
+
+struct Scanned<'d, const W: usize> {
+    codes: &'d [Code<W>],
+    queries: &'d [Code<W>],
+    evict: Evict,
+}
+
+impl<const W: usize> Scanned<'_, W> {
+    fn one(&self, task: Task, query: &Code<W>) -> Vec<Match> {
+        match task {
+            Task::Within(radius_bits) => scan::within(self.codes, query, radius_bits).matches,
+            Task::Nearest(k) => scan::nearest(self.codes, query, k).matches,
+        }
+    }
+}
+
+impl<const W: usize> Built<W> for Scanned<'_, W> {
+    fn answers(&mut self, task: Task, how: How, count: usize) -> Result<Vec<Vec<Match>>, Skip> {
+        let queries = &self.queries[..count];
+        Ok(match how {
+            How::One => queries.iter().map(|query| self.one(task, query)).collect(),
+            How::Batch { threads } => batch(self.codes, task, queries, threads),
+        })
+    }
+
+    fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
+        let queries = &self.queries[..count];
+        Ok(match how {
+            How::One => time_each(&self.evict, queries, |query| self.one(task, query)),
+            How::Batch { threads } => time_all(&self.evict, || batch(self.codes, task, queries, threads)),
+        })
+    }
+}
+
+/// Each thread answers a part of the queries.
+fn batch<const W: usize>(
+    codes: &[Code<W>],
+    task: Task,
+    queries: &[Code<W>],
+    threads: usize,
+) -> Vec<Vec<Match>> {
+    let part = queries.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> =
+            queries.chunks(part).map(|queries| scope.spawn(move || blocks(codes, task, queries))).collect();
+        parts.into_iter().flat_map(|part| part.join().expect("a scan does not panic")).collect()
+    })
+}
+
+fn blocks<const W: usize>(codes: &[Code<W>], task: Task, queries: &[Code<W>]) -> Vec<Vec<Match>> {
+    let kernel = Kernel::detect();
+    let (mut radius_bits, k) = match task {
+        Task::Within(radius_bits) => (vec![radius_bits; queries.len()], usize::MAX),
+        Task::Nearest(k) => (vec![Code::<W>::BITS; queries.len()], k),
+    };
+    let mut found: Vec<Vec<Match>> = vec![Vec::new(); queries.len()];
+    let mut first = 0;
+    let largest = BLOCK_BYTES / Code::<W>::BYTES;
+    // The first blocks are small: until there are k matches everything is one.
+    let mut len = if k == usize::MAX { largest } else { (4 * k).min(largest) };
+    while first < codes.len() {
+        let block = &codes[first..codes.len().min(first + len)];
+        for (query, (found, radius_bits)) in queries.iter().zip(found.iter_mut().zip(&mut radius_bits)) {
+            kernel.within(query, block, *radius_bits, |index, distance_bits| {
+                let id = u32::try_from(first + index).expect("ids have 32 bits");
+                found.push(Match { distance_bits, id });
+            });
+            if k > 0 && k < found.len() {
+                let (_, worst, _) = found.select_nth_unstable(k - 1);
+                *radius_bits = worst.distance_bits;
+                found.truncate(k);
+            }
+        }
+        first += block.len();
+        len = (2 * len).min(largest);
+    }
+    if k == 0 {
+        return vec![Vec::new(); queries.len()];
+    }
+    found.into_iter().map(sorted).collect()
+}
