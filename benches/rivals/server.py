@@ -178,7 +178,11 @@ def main():
             reply = {"build": server.build, "answer": server.answer, "time": server.time}[request["do"]](request)
         except Exception as error:  # Whatever it is, the bench skips this rival and says why.
             reply = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(reply), flush=True)
+        try:
+            print(json.dumps(reply), flush=True)
+        except BrokenPipeError:  # The bench is gone.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
 
 
 if __name__ == "__main__":

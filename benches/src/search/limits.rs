@@ -53,8 +53,8 @@ pub fn misses<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
     let buckets = work.probes.min(work.candidates) as f64;
     let code_lines = (Code::<W>::BYTES as f64 / LINE_BYTES).max(1.0);
     let fetched = match layout {
-        // At 64 bits the sketch is the rest of the code.
-        Layout::Fast if W == 1 => 0.0,
+        // The sketch is the rest of the code.
+        Layout::Fast if W <= 2 => 0.0,
         Layout::Fast | Layout::Compact => work.verified as f64 * code_lines,
     };
     work.probes as f64 + buckets + fetched
@@ -64,8 +64,9 @@ pub fn misses<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
 fn list_bytes<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
     let planes = match W {
         1 => 2.0,
-        2 | 4 => 3.0,
-        _ => 6.0,
+        2 => 4.0,
+        4 => 5.0,
+        _ => 8.0,
     };
     work.candidates as f64
         * match layout {

@@ -65,7 +65,7 @@ fn one<const W: usize>(
 ) -> Result<Vec<String>, Skip> {
     let codes = &filed.data.codes;
     let n = u32::try_from(codes.len())?;
-    let params = layout.params(2)?;
+    let params = layout.params(2);
     let path = Temporary(cache.join(format!("{kind}_{}_{n}.{}.mih", 64 * W, layout.name())));
     let file = File::create(&path.0)?;
     let mut out = std::io::BufWriter::with_capacity(1 << 20, file);

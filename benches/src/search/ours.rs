@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use phash_code::Code;
-use phash_index::{BuildParams, Index, Match, Matches, SearchStats, Segment, build_segment};
+use phash_index::{BuildParams, Index, Match, Matches, SearchStats, Segment};
 
 use super::contender::{Built, Contender, Evict, Fit, Side, Skip, time_all, time_each};
 use super::memory::{self, Buffer};
@@ -39,14 +39,13 @@ impl Layout {
     }
 
     /// What a segment of this layout is built with.
-    ///
-    /// # Errors
-    /// If this version has no such layout.
-    pub fn params(self, _threads: usize) -> Result<BuildParams, Skip> {
-        match self {
-            Layout::Compact => Ok(BuildParams::default()),
-            Layout::Fast => Err(Skip("this version has one layout".to_owned())),
-        }
+    #[must_use]
+    pub fn params(self, threads: usize) -> BuildParams {
+        let layout = match self {
+            Layout::Compact => phash_index::Layout::Compact,
+            Layout::Fast => phash_index::Layout::Fast,
+        };
+        BuildParams::default().with_layout(layout).with_threads(threads)
     }
 }
 
@@ -76,31 +75,31 @@ impl<const W: usize> Contender<W> for Ours {
     fn building_bytes_a_code(&self) -> f64 {
         let (bits, copies) = (f64::from(Code::<W>::BITS), if self.huge { 2.0 } else { 1.0 });
         let segment = match self.layout {
-            Layout::Compact => bits / 3.0,
-            Layout::Fast => 1.2 * bits,
+            Layout::Compact => bits / 2.0,
+            Layout::Fast => 1.8 * bits,
         };
         copies * segment + 40.0
     }
 
     fn build<'d>(&'d self, filed: &'d Filed<W>, threads: usize) -> Result<Fit<'d, W>, Skip> {
-        let (codes, params) = (&filed.data.codes[..], self.layout.params(threads)?);
+        let (codes, params) = (&filed.data.codes[..], self.layout.params(threads));
         let n = u32::try_from(codes.len())?;
         let start = Instant::now();
-        let (bytes, _, peak_bytes) = memory::of(|| build_segment(codes, 0..n, &params));
-        let (bytes, build_s) = (bytes?, start.elapsed().as_secs_f64());
-        let memory_bytes = (size_of_val(codes) + bytes.len()) as u64;
-        let (own_codes, bytes) = if self.huge {
-            let len = bytes.len();
-            let huge = Buffer::huge(&bytes)?;
-            (Some(Buffer::huge(Code::as_bytes_slice(codes))?), (huge, len))
+        let (segment, _, peak_bytes) = memory::of(|| Segment::<W, _>::build(codes, 0..n, &params));
+        let (segment, build_s) = (segment?, start.elapsed().as_secs_f64());
+        let memory_bytes = (size_of_val(codes) + segment.bytes().len()) as u64;
+        let (queries, evict) = (&filed.data.queries[..], Evict::new(codes.len()));
+        let built: Box<dyn Built<W> + 'd> = if self.huge {
+            let own_codes = Some(Buffer::huge(Code::as_bytes_slice(codes))?);
+            let bytes = Cut { buffer: Buffer::huge(segment.bytes())?, len: segment.bytes().len() };
+            drop(segment);
+            let segment = Segment::open(bytes)?;
+            // Built in memory, a segment is trusted; so is a copy that was verified.
+            segment.verify()?;
+            Box::new(Indexed { shared: codes, own_codes, segments: [segment], queries, evict })
         } else {
-            let len = bytes.len();
-            (None, (Buffer::Usual(bytes), len))
+            Box::new(Indexed { shared: codes, own_codes: None, segments: [segment], queries, evict })
         };
-        let segments = [Segment::open(Cut { buffer: bytes.0, len: bytes.1 })?];
-        let evict = Evict::new(codes.len());
-        let built =
-            Box::new(Indexed { shared: codes, own_codes, segments, queries: &filed.data.queries, evict });
         Ok(Fit { built, build_s, memory_bytes, peak_bytes })
     }
 }
@@ -117,16 +116,16 @@ impl AsRef<[u8]> for Cut {
     }
 }
 
-struct Indexed<'d, const W: usize> {
+struct Indexed<'d, const W: usize, B> {
     shared: &'d [Code<W>],
     own_codes: Option<Buffer>,
-    segments: [Segment<W, Cut>; 1],
+    segments: [Segment<W, B>; 1],
     queries: &'d [Code<W>],
     evict: Evict,
 }
 
-impl<const W: usize> Indexed<'_, W> {
-    fn index(&self) -> Result<Index<'_, W, [Code<W>], Cut>, Skip> {
+impl<const W: usize, B: AsRef<[u8]>> Indexed<'_, W, B> {
+    fn index(&self) -> Result<Index<'_, W, [Code<W>], B>, Skip> {
         let codes = match &self.own_codes {
             Some(buffer) => &Code::slice_from_bytes(buffer.as_ref())?[..self.shared.len()],
             None => self.shared,
@@ -135,7 +134,7 @@ impl<const W: usize> Indexed<'_, W> {
     }
 }
 
-impl<const W: usize> Built<W> for Indexed<'_, W> {
+impl<const W: usize, B: AsRef<[u8]> + Sync> Built<W> for Indexed<'_, W, B> {
     fn answers(&mut self, task: Task, how: How, count: usize) -> Result<Vec<Vec<Match>>, Skip> {
         let (index, queries) = (self.index()?, &self.queries[..count]);
         let found = match how {

@@ -1,5 +1,5 @@
 //! Owns our scans as contenders: the one for a single query, and the one for a batch, which goes through the codes once for
-//! all queries, a block that stays in the cache at a time.
+//! all queries.
 
 use phash_code::{Code, Kernel};
 use phash_index::{Match, scan};
@@ -7,9 +7,6 @@ use phash_index::{Match, scan};
 use super::contender::{Built, Contender, Evict, Fit, Side, Skip, sorted, time_all, time_each};
 use super::task::{How, Task};
 use crate::codes::files::Filed;
-
-/// Bytes of codes that each query is compared with before the next block.
-const BLOCK_BYTES: usize = 512 << 10;
 
 pub(super) struct Scan;
 
@@ -86,34 +83,31 @@ fn batch<const W: usize>(
 }
 
 fn blocks<const W: usize>(codes: &[Code<W>], task: Task, queries: &[Code<W>]) -> Vec<Vec<Match>> {
-    let kernel = Kernel::detect();
-    let (mut radius_bits, k) = match task {
-        Task::Within(radius_bits) => (vec![radius_bits; queries.len()], usize::MAX),
-        Task::Nearest(k) => (vec![Code::<W>::BITS; queries.len()], k),
+    let (radius_bits, k) = match task {
+        Task::Within(radius_bits) => (radius_bits, usize::MAX),
+        Task::Nearest(k) => (Code::<W>::BITS, k),
     };
+    let mut below_bits = vec![if k == 0 { 0 } else { radius_bits + 1 }; queries.len()];
     let mut found: Vec<Vec<Match>> = vec![Vec::new(); queries.len()];
-    let mut first = 0;
-    let largest = BLOCK_BYTES / Code::<W>::BYTES;
-    // The first blocks are small: until there are k matches everything is one.
-    let mut len = if k == usize::MAX { largest } else { (4 * k).min(largest) };
-    while first < codes.len() {
-        let block = &codes[first..codes.len().min(first + len)];
-        for (query, (found, radius_bits)) in queries.iter().zip(found.iter_mut().zip(&mut radius_bits)) {
-            kernel.within(query, block, *radius_bits, |index, distance_bits| {
-                let id = u32::try_from(first + index).expect("ids have 32 bits");
-                found.push(Match { distance_bits, id });
-            });
-            if k > 0 && k < found.len() {
-                let (_, worst, _) = found.select_nth_unstable(k - 1);
-                *radius_bits = worst.distance_bits;
+    Kernel::detect().within_many(
+        queries,
+        codes,
+        &mut below_bits,
+        |query, index, distance_bits, below_bits| {
+            let found = &mut found[query];
+            found.push(Match { distance_bits, id: u32::try_from(index).expect("ids have 32 bits") });
+            // Twice as many as wanted: the nearer half is kept. Codes come in order, so that later ones must be nearer.
+            if found.len() / 2 >= k {
+                found.select_nth_unstable(k - 1);
                 found.truncate(k);
+                *below_bits = found.iter().map(|found| found.distance_bits).max().unwrap_or(0);
             }
-        }
-        first += block.len();
-        len = (2 * len).min(largest);
-    }
-    if k == 0 {
-        return vec![Vec::new(); queries.len()];
-    }
-    found.into_iter().map(sorted).collect()
+        },
+    );
+    let nearest = |found: Vec<Match>| {
+        let mut found = sorted(found);
+        found.truncate(k);
+        found
+    };
+    found.into_iter().map(nearest).collect()
 }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use phash_code::Code;
-use phash_index::{Index, Segment, build_segment, scan};
+use phash_index::{Index, Segment, scan};
 
 use super::contender::Skip;
 use super::goals::SCAN;
@@ -65,8 +65,7 @@ pub fn run<const W: usize>(
     passes: usize,
 ) -> Result<Vec<Cell>, Skip> {
     let n = u32::try_from(data.codes.len())?;
-    let bytes = build_segment(&data.codes, 0..n, &layout.params(2)?)?;
-    let segments = [Segment::<W, _>::open(bytes)?];
+    let segments = [Segment::<W, _>::build(&data.codes, 0..n, &layout.params(2))?];
     let index = Index::new(&data.codes, &segments)?;
     let mut cells = Vec::new();
     for &task in tasks {
