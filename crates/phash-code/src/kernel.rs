@@ -3,10 +3,35 @@
 //!
 //! A `Kernel` value of a level exists only if this CPU has the instructions: that is what makes calling it safe.
 
+/// Runs code with the number of planes and a function from a plane to the query's word for it, by the module's `splat`.
+/// The usual numbers have a copy of the code each, where the number is a constant and the words lie in registers.
+macro_rules! for_query {
+    (@fixed $fixed:expr, $count:ident, $words:ident, $code:expr) => {{
+        let registers = $fixed.map(|word| splat(word));
+        let ($count, $words) = (registers.len(), |p: usize| registers[p]);
+        $code
+    }};
+    ($query:expr, |$count:ident, $words:ident| $code:expr) => {
+        match *$query {
+            [a] => for_query!(@fixed [a], $count, $words, $code),
+            [a, b] => for_query!(@fixed [a, b], $count, $words, $code),
+            [a, b, c] => for_query!(@fixed [a, b, c], $count, $words, $code),
+            [a, b, c, d] => for_query!(@fixed [a, b, c, d], $count, $words, $code),
+            [a, b, c, d, e, f] => for_query!(@fixed [a, b, c, d, e, f], $count, $words, $code),
+            [a, b, c, d, e, f, g, h] => for_query!(@fixed [a, b, c, d, e, f, g, h], $count, $words, $code),
+            _ => {
+                let ($count, $words) = ($query.len(), |p: usize| splat($query[p]));
+                $code
+            }
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod each;
 mod many;
 mod portable;
 mod prefetch;
@@ -50,6 +75,26 @@ macro_rules! dispatch {
 /// tests and benches. Tuned for codes of 64, 128, 256 and 512 bits; other widths use scalar population counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel(Level);
+
+/// Entries to compare with a query: `P` words of 32 bits each, plane by plane, that is word `p` of entry `i` is
+/// `planes[p * len + i]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bucket<'b, K> {
+    /// What the caller wants to be told of a match, such as the place of the first entry.
+    pub key: K,
+    /// The words; exactly `P * len` of them.
+    pub planes: &'b [U32],
+    /// The number of entries.
+    pub len: usize,
+    /// The radius in bits, inclusive.
+    pub radius_bits: u32,
+}
+
+/// The check that kernels rely on.
+#[inline(always)]
+fn check_len(count: usize, planes: &[U32], len: usize) {
+    assert_eq!(count.checked_mul(len), Some(planes.len()), "a word for each plane of each entry");
+}
 
 impl Kernel {
     /// Plain Rust, on every machine: the twin that the others are tested against.
@@ -151,7 +196,8 @@ impl Kernel {
     }
 
     /// As [`Kernel::within`], for codes that do not lie side by side: calls `found(id, distance_bits)` for each
-    /// `(id, code)` within `radius_bits` (inclusive). The iterator is walked in order, once.
+    /// `(id, code)` within `radius_bits` (inclusive), in order. The iterator is walked once, some 32 codes ahead of the
+    /// comparison, and their memory is asked for meanwhile.
     pub fn within_each<'c, const W: usize>(
         self,
         query: &Code<W>,
@@ -159,15 +205,38 @@ impl Kernel {
         radius_bits: u32,
         found: impl FnMut(u32, u32),
     ) {
-        dispatch!(self, within_each(query, codes, radius_bits, found));
+        match self.0 {
+            Level::Portable => each::within_each(query, codes, radius_bits, found),
+            // SAFETY: the level exists only if `available` found popcnt on this CPU.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
+            Level::Avx2 | Level::Avx512 => unsafe {
+                avx2::within_each(query, codes, radius_bits, found);
+            },
+        }
     }
 
-    /// Calls `found(entry, distance_bits)`, in order, for each of the `len` entries of a bucket whose distance to `query`
-    /// is at most `radius_bits` (inclusive).
+    /// Calls `found(key, entry, distance_bits)` for each entry of each bucket whose distance to `query` is at most the
+    /// bucket's radius, by ascending entry, bucket by bucket. The iterator is walked in order, once; it is best placed to
+    /// [`prefetch`] the planes of buckets to come.
     ///
-    /// An entry is as many 32-bit words as `query` has; they lie plane by plane, that is word `p` of entry `i` is
-    /// `planes[p * len + i]`. Made for many calls on small buckets: one of up to 16 entries is a handful of instructions
-    /// on AVX-512. 1, 2, 3, 4, 6 and 8 words an entry run without a loop over the words.
+    /// Made for a thousand small buckets a query: 16 entries are a handful of instructions on AVX-512. 1, 2, 3, 4, 6 and 8
+    /// words an entry run without a loop over the words.
+    ///
+    /// # Panics
+    /// If a bucket has not `len` words for each word of the query.
+    #[inline]
+    pub fn within_buckets<'b, K>(
+        self,
+        query: &[u32],
+        buckets: impl Iterator<Item = Bucket<'b, K>>,
+        found: impl FnMut(&K, usize, u32),
+    ) {
+        dispatch!(self, within_buckets(query, buckets, found));
+    }
+
+    /// As [`Kernel::within_buckets`] for one bucket: calls `found(entry, distance_bits)`. A call for each of many buckets in
+    /// memory takes a third longer, as the CPU overlaps fewer of the reads.
     ///
     /// # Panics
     /// Unless `planes.len() == query.len() * len`.
@@ -180,7 +249,6 @@ impl Kernel {
         radius_bits: u32,
         found: impl FnMut(usize, u32),
     ) {
-        assert_eq!(query.len().checked_mul(len), Some(planes.len()), "a word for each plane of each entry");
         dispatch!(self, within_planes(query, planes, len, radius_bits, found));
     }
 }

@@ -26,4 +26,4 @@ mod kernel;
 pub use code::{Code, Code64, Code128, Code256, Code512};
 pub use codes::Codes;
 pub use error::Error;
-pub use kernel::{Kernel, prefetch, prefetch_all};
+pub use kernel::{Bucket, Kernel, prefetch, prefetch_all};

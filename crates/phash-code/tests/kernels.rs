@@ -1,7 +1,7 @@
 //! Every kernel this CPU has against a bit-by-bit count, for all widths and lengths that end in the middle of a block.
 #![allow(missing_docs, reason = "a test")]
 
-use phash_code::{Code, Kernel, prefetch, prefetch_all};
+use phash_code::{Bucket, Code, Kernel, prefetch, prefetch_all};
 use proptest::prelude::*;
 use zerocopy::little_endian::U32;
 
@@ -83,6 +83,15 @@ fn check_planes(words: &[u32], count: usize, radius_bits: u32) {
         let mut got = Vec::new();
         kernel.within_planes(query, &planes, entries.len(), radius_bits, |i, d| got.push((i, d)));
         assert_eq!(got, expected, "{kernel} within_planes {radius_bits}, {count} planes");
+        // The same bucket, an empty one, and again with a radius that takes nothing and one that takes all.
+        let bucket = Bucket { key: 'a', planes: &planes[..], len: entries.len(), radius_bits };
+        let empty = Bucket { key: 'b', planes: &[], len: 0, radius_bits: u32::MAX };
+        let first = Bucket { key: 'c', radius_bits: expected.first().map_or(0, |&(_, d)| d), ..bucket };
+        let mut got = Vec::new();
+        kernel.within_buckets(query, [bucket, empty, first].into_iter(), |&key, i, d| got.push((key, i, d)));
+        let least = expected.iter().filter(|&&(_, d)| d <= first.radius_bits).map(|&(i, d)| ('c', i, d));
+        let all: Vec<_> = expected.iter().map(|&(i, d)| ('a', i, d)).chain(least).collect();
+        assert_eq!(got, all, "{kernel} within_buckets {radius_bits}, {count} planes");
     }
 }
 

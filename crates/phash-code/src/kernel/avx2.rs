@@ -13,9 +13,9 @@ use std::arch::x86_64::{
 
 mod planes;
 
-pub(super) use planes::within_planes;
+pub(super) use planes::{within_buckets, within_planes};
 
-use super::portable;
+use super::{each, portable};
 use crate::Code;
 
 /// Codes in a block, whatever their width: as many as a register has sums.
@@ -156,5 +156,5 @@ pub(super) fn within_each<'c, const W: usize>(
     radius_bits: u32,
     found: impl FnMut(u32, u32),
 ) {
-    portable::within_each(query, codes, radius_bits, found);
+    each::within_each(query, codes, radius_bits, found);
 }

@@ -12,7 +12,7 @@ mod many;
 mod planes;
 
 pub(super) use many::cross;
-pub(super) use planes::within_planes;
+pub(super) use planes::{within_buckets, within_planes};
 
 use super::portable;
 use crate::Code;
@@ -138,15 +138,4 @@ pub(super) fn within<const W: usize>(
     }
     let tail = codes.len() / BLOCK * BLOCK;
     portable::within(query, &codes[tail..], radius_bits, first + tail, found);
-}
-
-/// Scalar, with the popcnt instruction: one code alone does not fill a register.
-#[target_feature(enable = "popcnt")]
-pub(super) fn within_each<'c, const W: usize>(
-    query: &Code<W>,
-    codes: impl Iterator<Item = (u32, &'c Code<W>)>,
-    radius_bits: u32,
-    found: impl FnMut(u32, u32),
-) {
-    portable::within_each(query, codes, radius_bits, found);
 }

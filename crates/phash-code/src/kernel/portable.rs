@@ -3,7 +3,11 @@
 
 use zerocopy::little_endian::U32;
 
+use super::{Bucket, check_len};
 use crate::Code;
+
+/// Entries of a bucket in a block.
+const BLOCK: usize = 16;
 
 #[inline(always)]
 pub(super) fn distances<const W: usize>(query: &Code<W>, codes: &[Code<W>], out: &mut [u32]) {
@@ -30,21 +34,19 @@ pub(super) fn within<const W: usize>(
 }
 
 #[inline(always)]
-pub(super) fn within_each<'c, const W: usize>(
-    query: &Code<W>,
-    codes: impl Iterator<Item = (u32, &'c Code<W>)>,
-    radius_bits: u32,
-    mut found: impl FnMut(u32, u32),
+pub(super) fn within_buckets<'b, K>(
+    query: &[u32],
+    buckets: impl Iterator<Item = Bucket<'b, K>>,
+    mut found: impl FnMut(&K, usize, u32),
 ) {
-    for (id, code) in codes {
-        let distance_bits = query.distance(code);
-        if distance_bits <= radius_bits {
-            found(id, distance_bits);
-        }
+    for bucket in buckets {
+        let Bucket { key, planes, len, radius_bits } = bucket;
+        within_planes(query, planes, len, radius_bits, |entry, distance_bits| {
+            found(&key, entry, distance_bits)
+        });
     }
 }
 
-/// Callers have checked the lengths.
 #[inline(always)]
 pub(super) fn within_planes(
     query: &[u32],
@@ -53,11 +55,21 @@ pub(super) fn within_planes(
     radius_bits: u32,
     mut found: impl FnMut(usize, u32),
 ) {
-    for i in 0..len {
-        let entry = planes.iter().skip(i).step_by(len);
-        let distance_bits = query.iter().zip(entry).map(|(q, word)| (q ^ word.get()).count_ones()).sum();
-        if distance_bits <= radius_bits {
-            found(i, distance_bits);
+    check_len(query.len(), planes, len);
+    for first in (0..len).step_by(BLOCK) {
+        // Plane by plane, so that a compiler may use what vectors the machine has.
+        let mut distances = [0; BLOCK];
+        let distances = &mut distances[..BLOCK.min(len - first)];
+        for (p, word) in query.iter().enumerate() {
+            let plane = &planes[p * len + first..];
+            for (distance_bits, other) in distances.iter_mut().zip(plane) {
+                *distance_bits += (word ^ other.get()).count_ones();
+            }
+        }
+        for (i, &distance_bits) in distances.iter().enumerate() {
+            if distance_bits <= radius_bits {
+                found(first + i, distance_bits);
+            }
         }
     }
 }
