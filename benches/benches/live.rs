@@ -13,7 +13,7 @@ use phash_bench::options::Options;
 use phash_bench::table::{Table, time};
 use phash_bench::timing::median;
 use phash_code::Code;
-use phash_index::{Live, LiveParams, Snapshot, scan};
+use phash_index::{Live, LiveParams, Snapshot, Strategy, scan};
 
 const RADIUS_BITS: u32 = 12;
 
@@ -55,7 +55,7 @@ fn run<const W: usize>(n: u32, options: &Options, inserts: &mut Table, tails: &m
     let data: Data<W> = generate(Kind::Uniform, n, if options.tiny { 20 } else { 300 });
     let name = format!("uniform {}", Code::<W>::BITS);
     let params = if options.tiny {
-        LiveParams::default().with_seal_codes(1024).with_scan_codes(128)
+        LiveParams::default().with_seal_codes(1024).with_scan_bytes(1024)
     } else {
         LiveParams::default()
     };
@@ -168,11 +168,15 @@ fn tail_row<const W: usize>(name: &str, data: &Data<W>, tail: u32, table: &mut T
         live.settle();
         live
     };
-    let scanned = build(LiveParams::default().with_scan_codes(never));
-    let tabled = build(LiveParams::default().with_scan_codes(1));
-    let sealed = build(LiveParams::default().with_scan_codes(never));
+    let scanned = build(LiveParams::default().with_scan_bytes(never));
+    let tabled = build(LiveParams::default().with_scan_bytes(1));
+    let sealed = build(LiveParams::default().with_scan_bytes(never));
     sealed.seal();
-    let forms = [scanned, tabled, sealed].map(|live| live.snapshot());
+    let forms = [
+        scanned.snapshot().strategy(Strategy::Scan),
+        tabled.snapshot().strategy(Strategy::Index),
+        sealed.snapshot(),
+    ];
     let mut times = [const { vec![] }; 3];
     for pass in 0..6 {
         for (snapshot, times) in forms.iter().zip(&mut times) {

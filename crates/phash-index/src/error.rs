@@ -137,4 +137,21 @@ pub enum Error {
         /// How many were to be added.
         more: usize,
     },
+    /// There are no codes of this width.
+    #[error("codes have 64, 128, 256 or 512 bits, not {got_bits}")]
+    NoWidth {
+        /// The bits asked for, or given.
+        got_bits: u64,
+    },
+    /// A code has another width than those it is to be compared with.
+    #[error("a code of {got_bits} bits among codes of {expected_bits}")]
+    CodeWidth {
+        /// Width of the codes.
+        expected_bits: u32,
+        /// Width of the one given.
+        got_bits: u32,
+    },
+    /// Text or bytes are no code.
+    #[error(transparent)]
+    Code(#[from] phash_code::Error),
 }

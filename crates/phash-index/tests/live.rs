@@ -10,13 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use common::{Random, distance_by_bits};
 use phash_code::{Code, Code64, Code128};
-use phash_index::{BuildParams, Live, LiveParams, Match, Snapshot, groups, join};
+use phash_index::{BuildParams, Live, LiveParams, Match, Snapshot, Strategy, groups, join};
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::Config;
 
 fn small() -> LiveParams {
     // Coarse tables: a segment of 1,024 codes is built in a millisecond.
-    LiveParams::default().with_seal_codes(1024).with_scan_codes(100).with_build(BuildParams::default())
+    LiveParams::default()
+        .with_seal_codes(1024)
+        .with_scan_bytes(1)
+        .with_build(BuildParams::default().with_threads(1))
 }
 
 /// All codes that are there, nearest first.
@@ -37,12 +40,20 @@ fn check<const W: usize>(
 ) {
     let all = ranked(codes, query);
     let near: Vec<Match> = all.iter().copied().filter(|m| m.distance_bits <= radius_bits).collect();
-    assert_eq!(snapshot.within(query, radius_bits).matches, near);
-    assert_eq!(snapshot.count_within(query, radius_bits), near.len() as u64);
-    assert_eq!(snapshot.nearest(query, k).matches, all[..k.min(all.len())]);
-    assert_eq!(snapshot.nearest_within(query, k, radius_bits).matches, near[..k.min(near.len())]);
-    let index = snapshot.index().unwrap();
-    assert_eq!(index.within(query, radius_bits).matches, near);
+    for strategy in [Strategy::Auto, Strategy::Index, Strategy::Scan] {
+        if strategy == Strategy::Index && radius_bits > 24 {
+            continue; // Exponential in the radius.
+        }
+        let snapshot = snapshot.clone().strategy(strategy);
+        assert_eq!(snapshot.within(query, radius_bits).matches, near, "{strategy:?}");
+        assert_eq!(snapshot.count_within(query, radius_bits), near.len() as u64, "{strategy:?}");
+        if strategy != Strategy::Index {
+            assert_eq!(snapshot.nearest(query, k).matches, all[..k.min(all.len())], "{strategy:?}");
+        }
+        let nearest = snapshot.nearest_within(query, k, radius_bits).matches;
+        assert_eq!(nearest, near[..k.min(near.len())], "{strategy:?}");
+        assert_eq!(snapshot.index().unwrap().within(query, radius_bits).matches, near, "{strategy:?}");
+    }
     assert_eq!((snapshot.len() as usize, snapshot.live()), (codes.len(), all.len() as u64));
 }
 

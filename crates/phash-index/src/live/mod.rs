@@ -1,8 +1,8 @@
 //! Owns [`Live`]: an index that grows and shrinks while it is searched.
 //!
-//! Codes are appended to a tail. While the tail is short it is scanned; then a background thread lists its codes in tables
-//! of roaring bitmaps ([`tail`]); a full tail is sealed into an immutable index segment by another, and segments are merged
-//! by size. A search takes a [`Snapshot`]: a pointer to a [`state`] that nothing changes any more. Writers publish a new
+//! Codes are appended to a tail. While the tail is short it is scanned; a full one is sealed into an immutable index segment
+//! by a background thread, and segments are merged by size. If more comes in than is sealed, another thread lists the codes
+//! that wait in tables of roaring bitmaps ([`tail`]). A search takes a [`Snapshot`]: a pointer to a [`state`] that nothing changes any more. Writers publish a new
 //! state that shares all but what they changed. Neither waits for the other, but for the copy of a pointer ([`cell`]).
 
 mod cell;
@@ -194,7 +194,7 @@ impl<const W: usize> Live<W> {
         if crosses(state.sealed_end(), params.seal()) {
             self.sealer.ask(sealer::Ask::Look);
         }
-        if crosses(state.covered_end(), params.scan_codes.max(1)) {
+        if crosses(state.covered_end(), params.scan_codes::<W>()) {
             self.tabler.ask(tabler::Ask::Look);
         }
     }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     fn params() -> LiveParams {
-        LiveParams::default().with_seal_codes(1024).with_scan_codes(256)
+        LiveParams::default().with_seal_codes(1024).with_scan_bytes(256 * 8)
     }
 
     fn assert_exact(live: &Live<1>, codes: &[Code64]) {

@@ -1,5 +1,7 @@
 //! Owns what a caller may choose for a live index, and what is known of it while it works.
 
+use phash_code::Code;
+
 use crate::BuildParams;
 
 /// How a live index works. Answers never depend on it, only speed and memory.
@@ -10,13 +12,14 @@ pub struct LiveParams {
     pub build: BuildParams,
     /// Codes of the tail that are worth an index segment of their own; at least 1,024.
     pub seal_codes: u32,
-    /// Codes that are scanned before they are worth tables: a scan of so many takes some ten microseconds.
-    pub scan_codes: u32,
+    /// Bytes of codes behind the segments that are scanned. Only if sealing does not keep up and there are more, they get
+    /// tables: a scan of so many takes some ten microseconds, and tables take longer to fill than segments to build.
+    pub scan_bytes: u32,
 }
 
 impl Default for LiveParams {
     fn default() -> Self {
-        Self { build: BuildParams::default().with_threads(1), seal_codes: 262_144, scan_codes: 16_384 }
+        Self { build: BuildParams::default().with_threads(1), seal_codes: 65_536, scan_bytes: 4 << 20 }
     }
 }
 
@@ -35,11 +38,17 @@ impl LiveParams {
         self
     }
 
-    /// Scan so many codes before they get tables.
+    /// Scan so many bytes of codes before they get tables.
     #[must_use]
-    pub fn with_scan_codes(mut self, codes: u32) -> Self {
-        self.scan_codes = codes;
+    pub fn with_scan_bytes(mut self, bytes: u32) -> Self {
+        self.scan_bytes = bytes;
         self
+    }
+
+    /// How many codes are scanned; at least one.
+    pub(super) fn scan_codes<const W: usize>(&self) -> u32 {
+        let code_bytes = u32::try_from(Code::<W>::BYTES).unwrap_or(u32::MAX).max(1);
+        (self.scan_bytes / code_bytes).max(1)
     }
 
     /// The least that keeps the number of segments, and of tails, small.

@@ -12,21 +12,31 @@ use phash_code::{Code, Codes, Kernel};
 use super::state::State;
 use crate::join::add_work;
 use crate::scan::for_each_run;
-use crate::{Error, Index, Match, Matches, Plan, SearchStats};
+use crate::{Error, Index, Match, Matches, Plan, SearchStats, Strategy};
 
 /// Codes scanned between two looks at the distance of the `k`-th nearest.
 const NEAREST_CHUNK: u32 = 1024;
+/// Bytes of codes scanned a nanosecond: those of a tail were written lately and lie in a cache.
+const SCAN_BYTES_PER_NS: f64 = 75.0;
 
 /// A live index as it was when [`crate::Live::snapshot`] was called. Cheap to copy; may be kept as long as one likes and
 /// sent to other threads; holds the memory of what it shows.
 #[derive(Clone, Debug)]
 pub struct Snapshot<const W: usize> {
     state: Arc<State<W>>,
+    strategy: Strategy,
 }
 
 impl<const W: usize> Snapshot<W> {
     pub(super) fn new(state: Arc<State<W>>) -> Self {
-        Self { state }
+        Self { state, strategy: Strategy::Auto }
+    }
+
+    /// Takes the choice between tables and scan from the planner. Answers stay the same.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
     }
 
     /// How many ids were given out; ids are `0..len()`.
@@ -60,7 +70,7 @@ impl<const W: usize> Snapshot<W> {
     pub fn within(&self, query: &Code<W>, radius_bits: u32) -> Matches {
         let sealed = self.state.sealed();
         let mut found = match self.state.index(&sealed) {
-            Ok(index) => index.within(query, radius_bits),
+            Ok(index) => index.strategy(self.strategy).within(query, radius_bits),
             Err(_) => self.without_segments(query, radius_bits),
         };
         let sealed_len = found.matches.len();
@@ -97,7 +107,7 @@ impl<const W: usize> Snapshot<W> {
         }
         let sealed = self.state.sealed();
         let mut found = match self.state.index(&sealed) {
-            Ok(index) => index.nearest(query, k),
+            Ok(index) => index.strategy(self.strategy).nearest(query, k),
             Err(_) => self.without_segments(query, radius_bits),
         };
         found.matches.retain(|found| found.distance_bits <= radius_bits);
@@ -129,7 +139,7 @@ impl<const W: usize> Snapshot<W> {
     /// # Errors
     /// None of a sound snapshot; the type of [`Index::new`].
     pub fn index(&self) -> Result<Index<'_, W, impl Codes<W> + Sync, impl AsRef<[u8]> + Sync>, Error> {
-        self.state.index(&self.state.store)
+        Ok(self.state.index(&self.state.store)?.strategy(self.strategy))
     }
 
     /// Should the segments not be usable, which nothing can cause that we know of: the scan.
@@ -149,7 +159,8 @@ impl<const W: usize> Snapshot<W> {
                     matches.push(Match { distance_bits, id });
                 }
             };
-            match tail.within(&self.state.store, ids.clone(), query, radius_bits, hit) {
+            let budget_ns = self.budget_ns(&ids);
+            match tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit) {
                 Some(looked) => {
                     found.stats.probes += looked.probes;
                     found.stats.candidates += looked.candidates;
@@ -160,6 +171,15 @@ impl<const W: usize> Snapshot<W> {
             }
         }
         self.scan(self.state.scanned(), query, radius_bits, found);
+    }
+
+    /// What searching tables may take: as long as scanning.
+    fn budget_ns(&self, ids: &Range<u32>) -> f64 {
+        match self.strategy {
+            Strategy::Index => f64::INFINITY,
+            Strategy::Scan => 0.0,
+            Strategy::Auto => f64::from(ids.end - ids.start) * Code::<W>::BYTES as f64 / SCAN_BYTES_PER_NS,
+        }
     }
 
     fn scan(&self, ids: Range<u32>, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
@@ -198,7 +218,8 @@ impl<const W: usize> Snapshot<W> {
         for (tail, ids) in self.state.tailed() {
             let Some(radius_bits) = bound(&nearest) else { break };
             let hit = |id, distance_bits| offer(&mut nearest, id, distance_bits);
-            match tail.within(&self.state.store, ids.clone(), query, radius_bits, hit) {
+            let budget_ns = self.budget_ns(&ids);
+            match tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit) {
                 Some(looked) => {
                     found.stats.probes += looked.probes;
                     found.stats.candidates += looked.candidates;

@@ -13,6 +13,8 @@ use super::tail::Tail;
 
 /// Codes inserted between two publications: readers wait no longer for a table than such a block takes.
 const BLOCK: u32 = 1024;
+/// Codes of one tail: its tables are let go together, when all of them are sealed.
+const TAIL_CODES: u32 = 1 << 18;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub(super) fn run<const W: usize>(shared: &Shared<W>, asked: &Receiver<Ask>) {
 /// Brings the tables up to date, if so many codes lie behind them that it pays.
 fn insert<const W: usize>(shared: &Shared<W>) {
     let mut state = shared.load();
-    let scan_codes = (shared.params.scan_codes as usize).max(1);
+    let scan_codes = shared.params.scan_codes::<W>() as usize;
     if state.scanned().len() < scan_codes {
         return;
     }
@@ -53,9 +55,8 @@ fn insert<const W: usize>(shared: &Shared<W>) {
     let least = scan_codes.min(BLOCK as usize);
     while state.scanned().len() >= least && !shared.stop.load(Ordering::Relaxed) {
         let start = state.covered_end();
-        let tail = tail_for(shared, &state, start);
-        // Up to the end of the tail: one covers as many codes as are sealed at once.
-        let tail_end = tail.first_id().saturating_add(shared.params.seal());
+        let tail = tail_for(&state, start);
+        let tail_end = tail.first_id().saturating_add(TAIL_CODES);
         let end = state.store.len().min(start.saturating_add(BLOCK)).min(tail_end);
         // Readers of states to come know what is removed now; those of earlier ones do not look here for these ids.
         tail.insert(&state.store, start..end, |id| state.removed.contains(id));
@@ -65,11 +66,10 @@ fn insert<const W: usize>(shared: &Shared<W>) {
 }
 
 /// The tail that the code `start` belongs in: the last one, or a new one.
-fn tail_for<const W: usize>(shared: &Shared<W>, state: &State<W>, start: u32) -> Arc<Tail> {
-    let seal = shared.params.seal();
+fn tail_for<const W: usize>(state: &State<W>, start: u32) -> Arc<Tail> {
     match state.tails.last() {
-        Some(last) if start - last.first_id() < seal => Arc::clone(last),
-        _ => Arc::new(Tail::new(Code::<W>::BITS, start, seal)),
+        Some(last) if start - last.first_id() < TAIL_CODES => Arc::clone(last),
+        _ => Arc::new(Tail::new(Code::<W>::BITS, start, TAIL_CODES)),
     }
 }
 
