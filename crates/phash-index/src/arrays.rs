@@ -188,3 +188,6 @@ impl<'s> Table<'s> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

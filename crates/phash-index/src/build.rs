@@ -102,12 +102,30 @@ fn write<const W: usize, C: Codes<W> + Sync + ?Sized>(
     if ids.start > ids.end || ids.end > codes.len() {
         return Err(Error::Ids { ids, codes: codes.len() });
     }
+    let substrings = cut(Code::<W>::BITS, params.layout, params.substrings, ids.end - ids.start)?;
+    let order = match params.order {
+        Order::Auto => learn_order(codes, &ids, &substrings)?,
+        Order::AsIs => Vec::new(),
+    };
+    write_in_order(codes, ids, removed, params, substrings, order, out)
+}
+
+/// Writes the segment of codes whose bits are put in `order`; empty for the order they have.
+fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
+    codes: &C,
+    ids: Range<u32>,
+    removed: Option<&RoaringBitmap>,
+    params: &BuildParams,
+    substrings: Vec<Substring>,
+    order: Vec<u16>,
+    out: impl Write,
+) -> Result<u64, Error> {
     let code_bits = Code::<W>::BITS;
     let threads = params.thread_count();
     let planes = params.planes_of(W)?;
-    let substrings = cut(code_bits, params.layout, params.substrings, ids.end - ids.start)?;
-    let order = learn_order(codes, &ids, &substrings, params.order);
-    let source = Source::<W>::new(codes, &ids, removed, &bit_order(&order), threads)?;
+    let bit_order = BitOrder::new(&order)
+        .ok_or(Error::Damaged { what: "the order of the bits is no permutation", table: 0 })?;
+    let source = Source::<W>::new(codes, &ids, removed, &bit_order, threads)?;
 
     let mut out = Out::new(out);
     out.put(&format::header(code_bits))?;
@@ -149,13 +167,66 @@ fn learn_order<const W: usize, C: Codes<W> + ?Sized>(
     _codes: &C,
     _ids: &Range<u32>,
     _substrings: &[Substring],
-    order: Order,
-) -> Vec<u16> {
-    match order {
-        Order::Auto | Order::AsIs => Vec::new(),
-    }
+) -> Result<Vec<u16>, Error> {
+    Ok(Vec::new())
 }
 
-fn bit_order<const W: usize>(order: &[u16]) -> BitOrder<W> {
-    BitOrder::new(order).unwrap_or_else(BitOrder::identity)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Layout, Segment};
+    use proptest::prelude::{Just, Strategy as _, any, proptest};
+    use proptest::test_runner::Config;
+
+    /// Codes of three bits a word apart from zero: buckets large and small.
+    fn codes<const W: usize>(seed: u64, n: u32) -> Vec<Code<W>> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            1u64 << (state >> 58)
+        };
+        (0..n).map(|_| Code::from_le_words(std::array::from_fn(|_| next() | next() | next()))).collect()
+    }
+
+    fn check<const W: usize>(seed: u64, order: &[u16], layout: Layout, removed: &[u32]) {
+        let codes = codes::<W>(seed, 150);
+        let bit_order = BitOrder::new(order).unwrap();
+        let ordered: Vec<Code<W>> = codes.iter().map(|code| bit_order.apply(code)).collect();
+        let removed = removed.iter().copied().collect();
+        let build = |codes: &[Code<W>], order: &[u16], threads| {
+            let params = BuildParams::default().with_layout(layout).with_threads(threads);
+            let substrings = cut(Code::<W>::BITS, layout, None, 130).unwrap();
+            let mut bytes = Vec::new();
+            write_in_order(codes, 7..137, Some(&removed), &params, substrings, order.to_vec(), &mut bytes)
+                .unwrap();
+            Segment::<W, _>::open(bytes).unwrap()
+        };
+        let expected = build(&ordered, &[], 1);
+        expected.verify_against(&ordered).unwrap();
+        for threads in 1..4 {
+            let segment = build(&codes, order, threads);
+            segment.verify_against(&codes).unwrap();
+            let pages = segment.places().dense.start;
+            assert!(segment.bytes()[..pages] == expected.bytes()[..pages]);
+        }
+    }
+
+    fn orders(bits: u16) -> impl proptest::strategy::Strategy<Value = Vec<u16>> {
+        Just((0..bits).collect::<Vec<_>>()).prop_shuffle()
+    }
+
+    proptest! {
+        #![proptest_config(Config::with_cases(24))]
+        #[test]
+        fn an_order_gives_the_tables_of_codes_that_were_put_in_that_order(
+            seed in any::<u64>(), fast in any::<bool>(), removed in proptest::collection::vec(0u32..150, 0..20),
+            o64 in orders(64), o128 in orders(128), o256 in orders(256), o512 in orders(512),
+        ) {
+            let layout = if fast { Layout::Fast } else { Layout::Compact };
+            check::<1>(seed, &o64, layout, &removed);
+            check::<2>(seed, &o128, layout, &removed);
+            check::<4>(seed, &o256, layout, &removed);
+            check::<8>(seed, &o512, layout, &removed);
+        }
+    }
 }

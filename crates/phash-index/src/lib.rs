@@ -36,6 +36,8 @@ mod dense;
 mod error;
 mod forest;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod groups;
 mod index;
 mod join;

@@ -22,7 +22,7 @@ use crate::{BuildParams, Error};
 /// `W` is the width of the codes in 64-bit words.
 #[derive(Clone, Debug)]
 pub struct Segment<const W: usize, B> {
-    bytes: B,
+    pub(crate) bytes: B,
     len_bytes: usize,
     meta: Meta,
     places: Places,
@@ -129,6 +129,10 @@ impl<const W: usize, B> Segment<W, B> {
     /// The order in which the segment takes the bits of a code.
     pub(crate) fn order(&self) -> &BitOrder<W> {
         &self.order
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
     }
 
     pub(crate) fn meta(&self) -> &Meta {
