@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use phash_core::View;
+use crate::raw::CodePlace;
 
 /// Why a library operation failed. Every message names the file or the id, and says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,8 @@ pub enum Error {
     /// An index segment cannot be built or read.
     #[error("view {view}: {source}")]
     Index {
-        /// The view whose segment it is.
-        view: View,
+        /// The view whose segment it is; `raw` for raw codes.
+        view: String,
         /// What is wrong.
         source: phash_index::Error,
     },
@@ -44,6 +44,38 @@ pub enum Error {
         /// How many tensors hold such values.
         tensors: usize,
     },
+    /// A file of raw codes holds something else.
+    #[error("{name}{place}: expected {expected}, got {got}")]
+    CodeInput {
+        /// The file.
+        name: String,
+        /// Where in it.
+        place: CodePlace,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+    /// A file of raw codes cannot be read.
+    #[error("{name}: cannot be read: {source}")]
+    CodeFile {
+        /// The file.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Two codes of one label: the same file twice, or labels that are no names.
+    #[error(
+        "{name}{place}: the label {label:?} is there already; is it imported a second time? labels of several codes must be allowed"
+    )]
+    LabelTwice {
+        /// The file.
+        name: String,
+        /// Where in it.
+        place: CodePlace,
+        /// The label.
+        label: String,
+    },
     /// A stream (standard input) could not be kept in a temporary file.
     #[error("{name}: cannot be kept in a temporary file: {source}; free some space or set TMPDIR")]
     Spool {
@@ -59,6 +91,14 @@ pub enum Error {
         path: PathBuf,
         /// The tensor.
         tensor: String,
+    },
+    /// No stored code has this id.
+    #[error("no code has id {id}; ids are 0 to {last} here (see list)", last = i64::from(*codes) - 1)]
+    NoSuchCode {
+        /// The id asked for.
+        id: u32,
+        /// How many codes there are.
+        codes: u32,
     },
     /// No stored model has this id.
     #[error("no model has id {id}; ids are 0 to {last} here (see list)", last = i64::from(*models) - 1)]

@@ -3,7 +3,8 @@
 //!
 //! The way through: [`walk`] finds weights files, [`ingest`] hashes and stores them, [`Library::query`] searches;
 //! [`hash_file`], [`compare`](fn@compare) and [`group`] need no database. Nothing here prints or exits; what happens on
-//! the way is told to callbacks.
+//! the way is told to callbacks. Databases of raw codes, whatever hash made them, are filled by [`import_codes`] and searched
+//! by [`CodeLibrary`].
 
 /// The README's example compiles.
 #[cfg(doctest)]
@@ -18,6 +19,7 @@ mod ingest;
 mod library;
 mod pipeline;
 mod query;
+mod raw;
 mod schema;
 mod search;
 mod segments;
@@ -34,6 +36,10 @@ pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
+pub use raw::{
+    AnyLibrary, CodeEntry, CodeFormat, CodeGroup, CodeInput, CodeLibrary, CodeMode, Columns, ImportEvent,
+    ImportOptions, ImportSummary, Measured, CodePlace, RawCode, Width, import_codes, measure,
+};
 pub use schema::schema;
 pub use segments::index;
 pub use tensors::{
@@ -44,8 +50,10 @@ pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, 
 pub use walk::{Candidate, walk};
 
 // The words of the crates below that appear in this crate's own signatures.
+pub use phash_code::Error as CodeError;
 pub use phash_core::{
     CODE_BITS, CODE_WORDS, Digest, ModelCode, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash,
     WEAK_FEATURES, parameters_fingerprint,
 };
-pub use phash_store::{Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};
+pub use phash_index::{BuildParams, Layout, Match, Matches, Plan, SearchStats};
+pub use phash_store::{Contents, Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};

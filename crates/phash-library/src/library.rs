@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use phash_core::{CODE_WORDS, PerView, View};
-use phash_store::{CodeView, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
+use phash_store::{CodeView, Contents, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
 
 use crate::error::{Error, Result};
+use crate::raw::CodeLibrary;
 use crate::schema::schema;
 use crate::search::ViewSearch;
 
@@ -26,7 +27,11 @@ impl Library {
     /// [`crate::Error::Store`] if there is no database, if it is damaged, or if it was made with other hash parameters than
     /// this build's.
     pub fn open(dir: &Path) -> Result<Self> {
-        let reader = Reader::open(dir, OpenOptions::default())?;
+        Self::of(dir, Reader::open(dir, OpenOptions::default())?)
+    }
+
+    /// The library behind an open reader.
+    pub(crate) fn of(dir: &Path, reader: Reader) -> Result<Self> {
         check_parameters(dir, &reader)?;
         let searches = searches(&reader)?;
         Ok(Self { dir: dir.to_owned(), reader, searches })
@@ -72,23 +77,32 @@ impl Library {
     /// Checks everything: the store's checksums, and that each index segment finds exactly its codes. Goes on after damage.
     /// `progress` is called with (bytes done, bytes in all) of the store's part. Time linear in the library's size.
     ///
-    /// Works for databases of any hash parameters, which [`Library::open`] refuses.
+    /// Works for databases of raw codes and of any hash parameters, which [`Library::open`] refuses.
     ///
     /// # Errors
     /// [`crate::Error::Store`] if the database cannot even be opened; damage is in the report.
     pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
         let reader = Reader::open(dir, OpenOptions::default())?;
         let mut report = reader.verify(progress)?;
+        let damaged_segment = |view: &str, error: Error| Damage {
+            file: PathBuf::from("segments"),
+            offset_bytes: 0,
+            what: format!("index segment of view {view}"),
+            expected: "a segment that finds its codes".to_owned(),
+            got: error.to_string(),
+        };
+        if reader.contents() == Contents::Codes {
+            if report.damages.is_empty() {
+                let damaged = CodeLibrary::of(dir, reader)?.damaged_segments();
+                report.damages.extend(damaged.into_iter().map(|error| damaged_segment("raw", error)));
+            }
+            return Ok(report);
+        }
         if check_parameters(dir, &reader).is_ok() && report.damages.is_empty() {
             for view in View::ALL {
-                let search = ViewSearch::stored(view, &reader)?;
-                report.damages.extend(search.damaged_segments().into_iter().map(|error| Damage {
-                    file: PathBuf::from("segments"),
-                    offset_bytes: 0,
-                    what: format!("index segment of view {view}"),
-                    expected: "a segment that finds its codes".to_owned(),
-                    got: error.to_string(),
-                }));
+                let search = ViewSearch::of_view(view, &reader)?;
+                let damaged = search.damaged_segments().into_iter();
+                report.damages.extend(damaged.map(|error| damaged_segment(view.name(), error)));
             }
         }
         Ok(report)
@@ -100,6 +114,7 @@ impl Library {
 }
 
 fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
+    reader.check_contents(Contents::Models)?;
     let (ours, theirs) = (schema(), reader.schema());
     if *theirs == ours {
         return Ok(());
@@ -118,5 +133,5 @@ fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
 }
 
 fn searches(reader: &Reader) -> Result<PerView<ViewSearch<CodeView<CODE_WORDS>>>> {
-    PerView::try_from_fn(|view| ViewSearch::stored(view, reader))
+    PerView::try_from_fn(|view| ViewSearch::of_view(view, reader))
 }

@@ -1,29 +1,33 @@
-//! Owns [`ViewSearch`]: the codes of one view, their index segments and the void ones, searched exactly. Void codes are
-//! never found. A segment that cannot be used is left out: what it covers is scanned.
+//! Owns [`Search`]: the codes of one view (or raw ones), their index segments and the void ones, searched exactly. Void
+//! codes are never found. A segment that cannot be used is left out: what it covers is scanned.
 
-use phash_code::Codes;
+use phash_code::{Code, Codes};
 use phash_core::{CODE_WORDS, ModelCode, View};
 use phash_index::{BuildParams, Index, Matches, Segment, build_segment};
-use phash_store::{CodeView, Reader, SegmentBytes};
+use phash_store::{CodeView, Reader, SegmentBytes, StoredSegment};
 use roaring::RoaringBitmap;
 
 use crate::error::{Error, Result};
 use crate::segments::MIN_CODES;
 
-/// One view's codes, ready to be searched.
+/// One view's codes, or raw ones, ready to be searched.
 #[derive(Debug)]
-pub(crate) struct ViewSearch<C> {
-    view: View,
+pub(crate) struct Search<const W: usize, C> {
+    /// What messages call it.
+    view: String,
     codes: C,
-    segments: Vec<Segment<CODE_WORDS, Bytes>>,
+    segments: Vec<Segment<W, Bytes>>,
     voids: RoaringBitmap,
     /// Segments that were left out, and why.
     unusable: Vec<Error>,
 }
 
+/// The search of one view of models.
+pub(crate) type ViewSearch<C> = Search<CODE_WORDS, C>;
+
 /// The bytes of an index segment.
 #[derive(Clone, Debug)]
-enum Bytes {
+pub(crate) enum Bytes {
     Stored(SegmentBytes),
     Built(Vec<u8>),
 }
@@ -37,14 +41,17 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
-impl ViewSearch<CodeView<CODE_WORDS>> {
-    /// The search of a stored view.
-    pub(crate) fn stored(view: View, reader: &Reader) -> Result<Self> {
-        let name = view.name();
-        let codes = reader.codes::<CODE_WORDS>(name)?;
-        let voids = reader.voids(name)?.clone();
-        let mut search = Self { view, codes, segments: Vec::new(), voids, unusable: Vec::new() };
-        for (ids, bytes) in reader.segments(name)? {
+impl<const W: usize> Search<W, CodeView<W>> {
+    /// The search of stored codes with their index segments.
+    pub(crate) fn stored(
+        view: &str,
+        codes: CodeView<W>,
+        voids: RoaringBitmap,
+        stored: Vec<StoredSegment>,
+    ) -> Self {
+        let mut search =
+            Self { view: view.to_owned(), codes, segments: Vec::new(), voids, unusable: Vec::new() };
+        for (ids, bytes) in stored {
             let bytes = match bytes {
                 Ok(bytes) => bytes,
                 Err(source) => {
@@ -57,46 +64,55 @@ impl ViewSearch<CodeView<CODE_WORDS>> {
                 Ok(segment) => {
                     let source =
                         phash_index::Error::BeyondCodes { ids: segment.ids(), codes: search.codes.len() };
-                    search.unusable.push(Error::Index { view, source });
+                    search.unusable.push(search.error(source));
                 }
-                Err(source) => search.unusable.push(Error::Index { view, source }),
+                Err(source) => search.unusable.push(search.error(source)),
             }
         }
         if let Err(source) = Index::new(&search.codes, &search.segments) {
             search.segments.clear();
-            search.unusable.push(Error::Index { view, source });
+            search.unusable.push(search.error(source));
         }
-        Ok(search)
+        search
+    }
+}
+
+impl ViewSearch<CodeView<CODE_WORDS>> {
+    /// The search of a stored view of models.
+    pub(crate) fn of_view(view: View, reader: &Reader) -> Result<Self> {
+        let name = view.name();
+        Ok(Self::stored(name, reader.codes(name)?, reader.voids(name)?.clone(), reader.segments(name)?))
     }
 }
 
 impl ViewSearch<Vec<ModelCode>> {
     /// The search of codes in memory; indexed if they are many.
     pub(crate) fn in_memory(view: View, codes: Vec<ModelCode>, voids: RoaringBitmap) -> Result<Self> {
-        let mut segments = Vec::new();
-        let len = Codes::len(&codes);
+        let mut search =
+            Self { view: view.name().to_owned(), codes, segments: Vec::new(), voids, unusable: Vec::new() };
+        let len = Codes::len(&search.codes);
         if len >= MIN_CODES {
-            let built = build_segment(&codes, 0..len, &BuildParams::default())
+            let built = build_segment(&search.codes, 0..len, &BuildParams::default())
                 .and_then(|bytes| Segment::open(Bytes::Built(bytes)));
-            segments.push(built.map_err(|source| Error::Index { view, source })?);
+            search.segments.push(built.map_err(|source| search.error(source))?);
         }
-        Ok(Self { view, codes, segments, voids, unusable: Vec::new() })
+        Ok(search)
     }
 }
 
-impl<C: Codes<CODE_WORDS>> ViewSearch<C> {
+impl<const W: usize, C: Codes<W>> Search<W, C> {
     /// All codes within the radius (inclusive): id and distance, by distance, then id.
-    pub(crate) fn within(&self, query: &ModelCode, radius_bits: u32) -> Vec<(u32, u32)> {
+    pub(crate) fn within(&self, query: &Code<W>, radius_bits: u32) -> Vec<(u32, u32)> {
         self.index().map_or_else(Vec::new, |index| pairs(&index.within(query, radius_bits)))
     }
 
     /// The `k` nearest codes: id and distance, by distance, then id.
-    pub(crate) fn nearest(&self, query: &ModelCode, k: usize) -> Vec<(u32, u32)> {
+    pub(crate) fn nearest(&self, query: &Code<W>, k: usize) -> Vec<(u32, u32)> {
         self.index().map_or_else(Vec::new, |index| pairs(&index.nearest(query, k)))
     }
 
     /// The code of a model, unless it is void.
-    pub(crate) fn code(&self, id: u32) -> Option<&ModelCode> {
+    pub(crate) fn code(&self, id: u32) -> Option<&Code<W>> {
         if self.voids.contains(id) { None } else { self.codes.get(id) }
     }
 
@@ -107,9 +123,8 @@ impl<C: Codes<CODE_WORDS>> ViewSearch<C> {
 
     /// What is wrong with the segments, those that were left out among them. Reads all of them and all codes.
     pub(crate) fn damaged_segments(self) -> Vec<Error> {
-        let view = self.view;
         let wrong = self.segments.iter().filter_map(|segment| segment.verify_against(&self.codes).err());
-        let mut damaged: Vec<Error> = wrong.map(|source| Error::Index { view, source }).collect();
+        let mut damaged: Vec<Error> = wrong.map(|source| self.error(source)).collect();
         damaged.extend(self.unusable);
         damaged
     }
@@ -119,8 +134,17 @@ impl<C: Codes<CODE_WORDS>> ViewSearch<C> {
         &self.unusable
     }
 
+    /// The codes.
+    pub(crate) fn codes(&self) -> &C {
+        &self.codes
+    }
+
+    fn error(&self, source: phash_index::Error) -> Error {
+        Error::Index { view: self.view.clone(), source }
+    }
+
     /// Always there: the segments were checked against the codes when the search was made.
-    fn index(&self) -> Option<Index<'_, CODE_WORDS, C, Bytes>> {
+    pub(crate) fn index(&self) -> Option<Index<'_, W, C, Bytes>> {
         let index = Index::new(&self.codes, &self.segments).ok()?;
         Some(index.except(&self.voids))
     }

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes as _;
-use phash_core::{CODE_WORDS, View};
-use phash_store::{OpenOptions, Reader, Writer};
+use phash_core::View;
+use phash_index::BuildParams;
+use phash_store::{CodeView, OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::schema::schema;
-use crate::search::ViewSearch;
+use crate::search::{Search, ViewSearch};
 
 /// Codes that are not worth a segment: scanning them takes some hundred microseconds.
 pub(crate) const MIN_CODES: u32 = 65_536;
@@ -37,45 +38,69 @@ pub(crate) fn build_segments(
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<()> {
     for view in View::ALL {
-        drop_unusable(dir, writer, view)?;
-        let Some(ids) = to_build(&writer.segments(view.name())?, writer.model_count()) else { continue };
-        if cancel.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        events(Event::Indexing { view, codes: ids.end - ids.start });
-        let codes = Reader::open(dir, OpenOptions::default())?.codes::<CODE_WORDS>(view.name())?;
-        debug_assert!(ids.end <= codes.len(), "only committed codes are indexed");
-        let mut failure = None;
-        writer.drop_segments(view.name(), ids.clone())?;
-        let written = writer.add_segment_with(view.name(), ids.clone(), &mut |out| {
-            let params = phash_index::BuildParams::default();
-            phash_index::write_segment(&codes, ids.clone(), &params, out).map_err(|error| match error {
+        let search = |reader: &Reader| ViewSearch::of_view(view, reader);
+        let starts = |codes| events(Event::Indexing { view, codes });
+        build_view(dir, writer, view.name(), &BuildParams::default(), search, cancel, starts)?;
+    }
+    Ok(())
+}
+
+/// Builds the segments that a view of the writer's database (or its raw codes) lacks. `starts` is told how many codes the
+/// new segment covers.
+pub(crate) fn build_view<const W: usize>(
+    dir: &Path,
+    writer: &mut Writer,
+    view: &str,
+    params: &BuildParams,
+    search: impl Fn(&Reader) -> Result<Search<W, CodeView<W>>>,
+    cancel: &AtomicBool,
+    starts: impl FnOnce(u32),
+) -> Result<()> {
+    let search = || search(&Reader::open(dir, OpenOptions::default())?);
+    drop_unusable(writer, view, &search)?;
+    let codes = writer.model_count().max(writer.code_count());
+    let Some(ids) = to_build(&writer.segments(view)?, codes) else { return Ok(()) };
+    if cancel.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    starts(ids.end - ids.start);
+    let search = search()?;
+    debug_assert!(ids.end <= search.codes().len(), "only committed codes are indexed");
+    let mut failure = None;
+    writer.drop_segments(view, ids.clone())?;
+    let written = writer.add_segment_with(view, ids.clone(), &mut |out| {
+        phash_index::write_segment(search.codes(), ids.clone(), params, out).map_err(
+            |error| match error {
                 phash_index::Error::Io(error) => error,
                 other => {
                     failure = Some(other);
                     std::io::Error::other("the segment could not be built")
                 }
-            })?;
-            Ok(())
-        });
-        if let Some(source) = failure {
-            return Err(Error::Index { view, source });
-        }
-        written?;
-        writer.commit()?;
+            },
+        )?;
+        Ok(())
+    });
+    if let Some(source) = failure {
+        return Err(Error::Index { view: view.to_owned(), source });
     }
+    written?;
+    writer.commit()?;
     Ok(())
 }
 
 /// Drops the view's first segment that cannot be used and those behind it, so that they are built again.
-fn drop_unusable(dir: &Path, writer: &mut Writer, view: View) -> Result<()> {
-    let stored = writer.segments(view.name())?;
+fn drop_unusable<const W: usize>(
+    writer: &mut Writer,
+    view: &str,
+    search: impl Fn() -> Result<Search<W, CodeView<W>>>,
+) -> Result<()> {
+    let stored = writer.segments(view)?;
     if stored.is_empty() {
         return Ok(());
     }
-    let usable = ViewSearch::stored(view, &Reader::open(dir, OpenOptions::default())?)?.indexed();
+    let usable = search()?.indexed();
     if let Some(unusable) = stored.iter().find(|ids| !usable.contains(ids)) {
-        writer.drop_segments(view.name(), unusable.start..u32::MAX)?;
+        writer.drop_segments(view, unusable.start..u32::MAX)?;
         writer.commit()?;
     }
     Ok(())

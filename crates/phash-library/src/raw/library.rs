@@ -1,0 +1,161 @@
+//! Owns [`CodeLibrary`], a snapshot of a database of raw codes opened for searching, and [`AnyLibrary`], which opens
+//! whatever a directory holds.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use phash_index::Matches;
+use phash_store::{Contents, Labels, OpenOptions, Reader};
+
+use super::sized::{self, AnyWidth};
+use super::{RawCode, Width};
+use crate::error::{Error, Result};
+use crate::library::Library;
+
+/// Which stored codes are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeMode {
+    /// All within so many bits (inclusive).
+    Radius(u32),
+    /// The so many nearest; of those at the same distance the ones with smaller ids.
+    Nearest(usize),
+}
+
+/// A database of either kind.
+#[derive(Debug)]
+pub enum AnyLibrary {
+    /// Models.
+    Models(Library),
+    /// Raw codes.
+    Codes(CodeLibrary),
+}
+
+impl AnyLibrary {
+    /// Opens the database at `dir`, whatever it holds.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        let reader = Reader::open(dir, OpenOptions::default())?;
+        Ok(match reader.contents() {
+            Contents::Models => Self::Models(Library::of(dir, reader)?),
+            Contents::Codes => Self::Codes(CodeLibrary::of(dir, reader)?),
+        })
+    }
+}
+
+/// A database of raw codes, as it was at one commit.
+#[derive(Debug)]
+pub struct CodeLibrary {
+    dir: PathBuf,
+    reader: Reader,
+    labels: Labels,
+    width: Width,
+    codes: Box<dyn AnyWidth>,
+}
+
+impl CodeLibrary {
+    /// Opens the database at `dir`. Cheap: nothing is read but the catalog's counts and the headers of the files.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if there is no database, if it is damaged, or if it holds models.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Self::of(dir, Reader::open(dir, OpenOptions::default())?)
+    }
+
+    pub(crate) fn of(dir: &Path, reader: Reader) -> Result<Self> {
+        let labels = reader.code_labels()?;
+        let words = reader.schema().views.first().map_or(0, |view| view.words);
+        let width = Width::from_words(words).ok_or(Error::Store(phash_store::Error::InvalidInput {
+            what: format!("codes of {words} words"),
+        }))?;
+        let codes = sized::open(&reader, width)?;
+        Ok(Self { dir: dir.to_owned(), reader, labels, width, codes })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The store's snapshot behind the library: sizes, verification.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The width of the codes.
+    pub fn width(&self) -> Width {
+        self.width
+    }
+
+    /// How many codes are stored; ids are below.
+    pub fn code_count(&self) -> u32 {
+        self.codes.len()
+    }
+
+    /// A stored code.
+    pub fn code(&self, id: u32) -> Option<RawCode> {
+        self.codes.code(id)
+    }
+
+    /// A stored code that must be there.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCode`].
+    pub fn code_of(&self, id: u32) -> Result<RawCode> {
+        self.code(id).ok_or(Error::NoSuchCode { id, codes: self.code_count() })
+    }
+
+    /// The label of a code, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::Store`] if it is damaged.
+    pub fn label(&self, id: u32) -> Result<Option<String>> {
+        Ok(self.labels.get(id)?)
+    }
+
+    /// The ranges of ids that index segments cover, in order.
+    pub fn segments(&self) -> Vec<Range<u32>> {
+        self.codes.indexed()
+    }
+
+    /// Index segments that cannot be used, and why. Answers are complete without them, only slower.
+    pub fn unusable_segments(&self) -> &[Error] {
+        self.codes.unusable()
+    }
+
+    /// The stored codes that match each of the queries, in their order; the matches of one in the order of distance, then
+    /// id. Exact. The queries must have the database's width, which [`RawCode::from_hex`] sees to.
+    ///
+    /// Answers do not depend on `threads`. Memory linear in all matches.
+    ///
+    /// # Errors
+    /// [`Error::RadiusTooLarge`].
+    pub fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Result<Vec<Matches>> {
+        self.check_mode(mode)?;
+        Ok(self.codes.search(queries, mode, threads))
+    }
+
+    /// Refuses a radius beyond the width.
+    ///
+    /// # Errors
+    /// [`Error::RadiusTooLarge`].
+    pub fn check_mode(&self, mode: CodeMode) -> Result<()> {
+        let limit_bits = self.width.bits();
+        match mode {
+            CodeMode::Radius(got_bits) if got_bits > limit_bits => {
+                Err(Error::RadiusTooLarge { got_bits, limit_bits })
+            }
+            CodeMode::Radius(_) | CodeMode::Nearest(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn codes(&self) -> &dyn AnyWidth {
+        &*self.codes
+    }
+
+    pub(crate) fn damaged_segments(self) -> Vec<Error> {
+        self.codes.damaged_segments()
+    }
+}

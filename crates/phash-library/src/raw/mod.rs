@@ -1,0 +1,21 @@
+//! Raw codes: databases of binary codes without models, whatever hash made them. Import, search, groups of duplicates and
+//! a measurement, each for the width that the database has.
+//!
+//! Widths are known at run time here and at compile time below: [`library::CodeLibrary`] is the one place where the
+//! first becomes the second.
+
+mod code;
+mod dups;
+mod import;
+mod input;
+mod labels;
+mod library;
+mod measure;
+mod sized;
+
+pub use code::{RawCode, Width};
+pub use dups::CodeGroup;
+pub use import::{ImportEvent, ImportOptions, ImportSummary, import_codes};
+pub use input::{CodeEntry, CodeFormat, CodeInput, Columns, CodePlace};
+pub use library::{AnyLibrary, CodeLibrary, CodeMode};
+pub use measure::{Measured, measure};
