@@ -1,11 +1,15 @@
 //! Owns the command line as the user types it: clap structures that hold strings and numbers, and their help texts.
 //! Nothing here is opened, looked up or defaulted from the environment; [`crate::hiargs`] gives it meaning.
 
+mod codes;
+
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use phash_library::View;
+
+pub(crate) use codes::{BenchArgs, DupsArgs, ImportCodesArgs, InputArgs};
 
 /// The same for every command; a macro so that it can be joined to examples at compile time.
 macro_rules! exit_status {
@@ -20,6 +24,7 @@ Exit status:
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept)"
     };
 }
+use exit_status;
 const EXIT_STATUS: &str = exit_status!();
 
 /// Find every copy and light modification of a neural network's weights.
@@ -100,16 +105,22 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// Put models into the library; unchanged files are skipped
     Ingest(IngestArgs),
-    /// Find the models of the library that match weights files, codes or a stored model
+    /// Find the models of the library that match weights files, codes or a stored model; or the raw codes near others
     Query(QueryArgs),
     /// Print the codes and digests of weights files
     Hash(HashArgs),
     /// Say how two weights files are related, tensor by tensor
     Compare(CompareArgs),
+    /// Put raw codes, of whatever hash, into a database of their own
+    ImportCodes(ImportCodesArgs),
+    /// Find the groups of raw codes that lie near each other
+    Dups(DupsArgs),
+    /// Measure how fast raw codes are searched here, by the index and without
+    Bench(BenchArgs),
     /// Describe the library: counts, sizes, parameters
     #[command(after_help = EXIT_STATUS)]
     Info,
-    /// List the models of the library in the order of their ids
+    /// List the models or raw codes of the library in the order of their ids
     #[command(after_help = EXIT_STATUS)]
     List,
     /// Check every checksum of the library
@@ -175,6 +186,8 @@ Examples:
   phashdb query --id 42                            the other models near model 42
   phashdb query --tensors suspect.safetensors      backbone, head, merge, tampering: tensor by tensor
   cat suspect.safetensors | phashdb query -
+  phashdb --db images.phash query --radius 8 --code 9f3a5e0c71d2b846     raw codes
+  phashdb --db images.phash query -k 5 --codes-from new.csv
 
 The search is exact: nothing within the radius is missed. A large radius is searched by
 comparing with every model; above about 200 bits unrelated models match.
@@ -182,19 +195,22 @@ comparing with every model; above about 200 bits unrelated models match.
 ", exit_status!()))]
 pub(crate) struct QueryArgs {
     /// Weights files; - reads one from standard input
-    #[arg(value_name = "FILE", required_unless_present_any = ["code", "id"])]
+    #[arg(value_name = "FILE", required_unless_present_any = ["code", "codes_from", "id"])]
     pub(crate) files: Vec<PathBuf>,
-    /// Search for a code: 128 hexadecimal digits, bytes in order; needs --view
-    #[arg(long, value_name = "HEX", requires = "view", conflicts_with = "files")]
+    /// Search for a code: hexadecimal digits, bytes in order; of a model (128 digits) it needs --view
+    #[arg(long, value_name = "HEX", conflicts_with = "files")]
     pub(crate) code: Option<String>,
-    /// Search for the models near the stored model of this id (itself left out)
-    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "code"])]
+    /// Search for each of the raw codes in FILE, in any format of import-codes (- for standard input)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "code", "view", "e_value"])]
+    pub(crate) codes_from: Option<PathBuf>,
+    /// Search for the models (raw codes) near the stored one of this id (itself left out)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "code", "codes_from"])]
     pub(crate) id: Option<u32>,
-    /// Report all models within BITS (inclusive, 0 to 512) in any searched view
+    /// Report all models (raw codes) within BITS (inclusive), in any searched view
     #[arg(long, short, value_name = "BITS", group = "mode")]
     pub(crate) radius: Option<u32>,
-    /// Report the K nearest models, whatever the distance
-    #[arg(long, short = 'k', value_name = "K", group = "mode")]
+    /// Report the K nearest models (raw codes), whatever the distance [default for raw codes: 10]
+    #[arg(long, short = 'k', value_name = "K", group = "mode", visible_alias = "nearest")]
     pub(crate) top_k: Option<usize>,
     /// Report all models whose E-value (expected number of unrelated models that close) is at most MAX [default: 1e-3]
     #[arg(long, value_name = "MAX", group = "mode", value_parser = positive_number)]
@@ -203,8 +219,13 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "VIEW", value_parser = view())]
     pub(crate) view: Option<View>,
     /// Tell in which stored models each tensor stands, kept or changed; -k limits the models [default: 20]
-    #[arg(long, conflicts_with_all = ["code", "radius", "view"])]
+    #[arg(long, conflicts_with_all = ["code", "codes_from", "radius", "view"])]
     pub(crate) tensors: bool,
+    /// Say of each search what was planned and why, and what it took
+    #[arg(long, conflicts_with = "tensors")]
+    pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
 }
 
 #[derive(Args, Debug)]
@@ -276,9 +297,13 @@ mod tests {
     }
 
     #[test]
-    fn a_code_needs_a_view_and_modes_exclude_each_other() {
+    fn modes_exclude_each_other() {
         let parse = |line: &str| LowArgs::try_parse_from(line.split(' '));
-        assert!(parse("phashdb query --code 00").is_err());
+        assert!(parse("phashdb query --code 00 --codes-from x").is_err());
+        assert!(parse("phashdb query --codes-from x --view energy").is_err());
+        assert!(parse("phashdb query --nearest 3 --code 00").is_ok());
+        assert!(parse("phashdb import-codes --bits 96 x").is_err());
+        assert!(parse("phashdb import-codes --bits 128 x").is_ok());
         assert!(parse("phashdb query --code 00 --view energy").is_ok());
         assert!(parse("phashdb query --radius 3 --top-k 4 x").is_err());
         assert!(parse("phashdb query --radius 3 --e-value 1 x").is_err());

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
 use phash_library::{Hashing, SAMPLE_OVER_BYTES};
@@ -56,6 +56,11 @@ impl HiArgs {
                 ReadArg::Sample => 0,
             },
         }
+    }
+
+    /// Whether Ctrl-C was pressed.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
     }
 
     /// Hashing as it was asked for; `progress` is told of bytes.

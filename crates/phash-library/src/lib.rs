@@ -37,8 +37,8 @@ pub use library::Library;
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
 pub use raw::{
-    AnyLibrary, CodeEntry, CodeFormat, CodeGroup, CodeInput, CodeLibrary, CodeMode, Columns, ImportEvent,
-    ImportOptions, ImportSummary, Measured, CodePlace, RawCode, Width, import_codes, measure,
+    AnyLibrary, CodeEntry, CodeFormat, CodeGroup, CodeInput, CodeLibrary, CodeMode, CodePlace, Columns,
+    ImportEvent, ImportOptions, ImportSummary, Measured, RawCode, Width, import_codes, measure,
 };
 pub use schema::schema;
 pub use segments::index;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use phash_library::{Info, Library, View};
+use phash_library::{AnyLibrary, Contents, Info, View};
 
 use super::describe::hex;
 use crate::exit::ExitStatus;
@@ -13,7 +13,10 @@ use crate::output::table::{Style, Tone};
 use crate::output::{Record, Value, number};
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = Library::open(&high.db)?;
+    let library = match AnyLibrary::open(&high.db)? {
+        AnyLibrary::Models(library) => library,
+        AnyLibrary::Codes(library) => return super::codes::info::run(&library, high),
+    };
     for error in library.unusable_segments() {
         message::warning(&format!("{}: {error}; searches are complete but slower", high.db.display()));
     }
@@ -39,6 +42,7 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
         .with("path", high.db.display().to_string())
         .with("version", crate::version::SHORT)
         .with("format_version", info.format_version)
+        .with("contents", Contents::Models.to_string())
         .with("parameters", parameters)
         .with("bits", phash_library::CODE_BITS)
         .with("views", Value::list(View::ALL.map(View::name)))

@@ -1,5 +1,6 @@
 //! The commands: one file each. A command gives back its exit status, or what made it give up.
 
+mod codes;
 mod compare;
 mod completions;
 mod describe;
@@ -25,6 +26,9 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::Query(args) => query::run(args, high),
         Command::Hash(args) => hash::run(args, high),
         Command::Compare(args) => compare::run(args, high),
+        Command::ImportCodes(args) => codes::import::run(args, high),
+        Command::Dups(args) => codes::dups::run(args, high),
+        Command::Bench(args) => codes::bench::run(args, high),
         Command::Info => info::run(high),
         Command::List => list::run(high),
         Command::Verify => verify::run(high),

@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use phash_library::{Hit, Library, Mode, ModelCode, Query, View};
+use phash_library::{AnyLibrary, CodeLibrary, Hit, Library, Mode, ModelCode, Query, View};
 
 use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
 use super::files::{for_each_file, unless_no_code};
@@ -20,11 +20,34 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         return super::parts::run(args, high);
     }
     let started = Instant::now();
+    if args.codes_from.is_some() {
+        return super::codes::query::run(&CodeLibrary::open(&high.db)?, args, high, started);
+    }
+    if args.files.is_empty() && args.view.is_none() {
+        // What a code or an id means depends on what the database holds.
+        return match AnyLibrary::open(&high.db)? {
+            AnyLibrary::Codes(library) => super::codes::query::run(&library, args, high, started),
+            AnyLibrary::Models(_) if args.code.is_some() => Err(Failure::Usage(
+                "--code: in a library of models a code needs its view: --view VIEW".to_owned(),
+            )),
+            AnyLibrary::Models(library) => search_models(library, args, high, started),
+        };
+    }
     // Before the library is opened: a mistake in the arguments is the same with any library.
+    args.code.as_deref().map(parse_code).transpose()?;
+    mode(args)?;
+    search_models(Library::open(&high.db)?, args, high, started)
+}
+
+fn search_models(
+    library: Library,
+    args: &QueryArgs,
+    high: &HiArgs,
+    started: Instant,
+) -> Result<ExitStatus, Failure> {
     let code = args.code.as_deref().map(parse_code).transpose()?;
     let mode = mode(args)?;
     let searched = args.view.map_or_else(|| View::ALL.to_vec(), |view| vec![view]);
-    let library = Library::open(&high.db)?;
     for error in library.unusable_segments() {
         message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
     }

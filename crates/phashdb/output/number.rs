@@ -52,6 +52,26 @@ pub(crate) fn seconds(number: f64) -> String {
     if number < 9.95 { format!("{number:.2} s") } else { format!("{number:.0} s") }
 }
 
+/// A duration given in microseconds.
+pub(crate) fn microseconds(number: f64) -> String {
+    if number < 9_950.0 { format!("{} µs", ratio(number)) } else { format!("{} ms", ratio(number / 1000.0)) }
+}
+
+/// A number in three digits, or all before the point.
+pub(crate) fn ratio(number: f64) -> String {
+    if number == 0.0 {
+        "0".to_owned()
+    } else if number < 9.995 {
+        format!("{number:.2}")
+    } else if number < 99.95 {
+        format!("{number:.1}")
+    } else {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, for reading")]
+        let whole = number.round() as u64;
+        count(whole)
+    }
+}
+
 /// A shape.
 pub(crate) fn shape(axes: &[u64]) -> String {
     if axes.is_empty() {
@@ -75,6 +95,11 @@ mod tests {
         assert_eq!([e_value(3.14e-31), e_value(0.5), e_value(0.0)], ["3e-31", "0.5", "0"]);
         assert_eq!([e_value(542.0), e_value(0.011)], ["542", "1e-2"]);
         assert_eq!([counted(1, "model", "models"), counted(0, "model", "models")], ["1 model", "0 models"]);
+        assert_eq!(
+            [microseconds(0.514), microseconds(42.0), microseconds(15_300.0)],
+            ["0.51 µs", "42.0 µs", "15.3 ms"]
+        );
+        assert_eq!([ratio(0.0), ratio(123_456.7), ratio(9.999)], ["0", "123,457", "10.0"]);
         assert_eq!([shape(&[3, 4]), shape(&[])], ["3x4", "scalar"]);
     }
 }

@@ -16,6 +16,6 @@ mod sized;
 pub use code::{RawCode, Width};
 pub use dups::CodeGroup;
 pub use import::{ImportEvent, ImportOptions, ImportSummary, import_codes};
-pub use input::{CodeEntry, CodeFormat, CodeInput, Columns, CodePlace};
+pub use input::{CodeEntry, CodeFormat, CodeInput, CodePlace, Columns};
 pub use library::{AnyLibrary, CodeLibrary, CodeMode};
 pub use measure::{Measured, measure};

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use super::{CodeEntry, Each, CodePlace, Source};
+use super::{CodeEntry, CodePlace, Each, Source};
 use crate::error::Result;
 
 /// Bytes read at once; a multiple of every code's length.

@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use super::lines::{Lines, MAX_LINE_BYTES};
-use super::{CodeEntry, Columns, Each, CodePlace, Source};
+use super::{CodeEntry, CodePlace, Columns, Each, Source};
 use crate::error::{Error, Result};
 
 /// Which cells of a row are meant, from 0.

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::lines::Lines;
-use super::{CodeEntry, Each, CodePlace, Source};
+use super::{CodeEntry, CodePlace, Each, Source};
 use crate::error::Result;
 
 pub(super) fn read(reader: impl Read, source: &Source<'_>, each: &mut Each<'_>) -> Result<()> {

@@ -6,7 +6,7 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::lines::Lines;
-use super::{CodeEntry, Each, CodePlace, Source};
+use super::{CodeEntry, CodePlace, Each, Source};
 use crate::error::Result;
 
 /// A line.

@@ -1,0 +1,40 @@
+//! The commands for databases of raw codes, and what they share.
+
+pub(super) mod bench;
+pub(super) mod dups;
+pub(super) mod import;
+pub(super) mod info;
+pub(super) mod list;
+pub(super) mod query;
+
+use std::path::Path;
+
+use phash_library::{CodeFormat, CodeInput, CodeLibrary, Columns};
+
+use crate::args::InputArgs;
+use crate::failure::Failure;
+use crate::inputs::{STDIN, is_stdin};
+use crate::message;
+
+/// Opens a file of codes, or standard input.
+fn open_input(path: &Path, args: &InputArgs) -> Result<CodeInput, Failure> {
+    let format = args.input_format.map(CodeFormat::from);
+    if is_stdin(path) {
+        let reader = Box::new(std::io::stdin());
+        return Ok(CodeInput::stream(STDIN, reader, format.unwrap_or(CodeFormat::Hex)));
+    }
+    Ok(CodeInput::open(path, format)?)
+}
+
+/// The columns of CSV files.
+fn columns(args: &InputArgs) -> Columns {
+    Columns { code: args.code_column.clone(), label: args.label_column.clone() }
+}
+
+/// Says on standard error which index segments cannot be used.
+fn warn_of_segments(library: &CodeLibrary) {
+    for error in library.unusable_segments() {
+        let db = library.dir().display();
+        message::warning(&format!("{db}: {error}; searches are complete but slower"));
+    }
+}
