@@ -17,7 +17,20 @@ fn version_names_program_and_hash_parameters() {
 #[test]
 fn help_of_each_command_states_the_exit_status() {
     let sandbox = Sandbox::new();
-    for command in ["scan", "ingest", "query", "hash", "compare", "info", "list", "verify"] {
+    let all = [
+        "scan",
+        "ingest",
+        "query",
+        "hash",
+        "compare",
+        "import-codes",
+        "dups",
+        "bench",
+        "info",
+        "list",
+        "verify",
+    ];
+    for command in all {
         for help in ["-h", "--help"] {
             sandbox.run(&format!("{command} {help}")).exits(0).prints("Exit status:").is_silent();
         }
@@ -28,7 +41,7 @@ fn help_of_each_command_states_the_exit_status() {
 fn wrong_usage_exits_2_and_creates_nothing() {
     let sandbox = Sandbox::new();
     sandbox.run("query").exits(2);
-    sandbox.run("query --code 00").exits(2).says("--view");
+    sandbox.run("query --code 00").exits(2).says("library.phash: not a phashdb database");
     sandbox.run("query --code 00 --view energy").exits(2).says("128 hexadecimal digits");
     sandbox.run("query --radius 513 x").exits(2).says("0 to 512");
     sandbox.run("query --radius 3 --top-k 1 x").exits(2);
@@ -39,13 +52,27 @@ fn wrong_usage_exits_2_and_creates_nothing() {
     }
     sandbox.run("hash --jobs 1025 x").says("1..=1024");
     sandbox.run("ingest").exits(2);
+    sandbox.run("import-codes --bits 64").exits(2);
+    sandbox.run("import-codes x").exits(2).says("--bits");
+    sandbox.run("import-codes --bits 96 x").exits(2).says("64, 128, 256, 512");
+    sandbox.run("dups").exits(2).says("--radius");
     assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 0, "something was created");
 }
 
 #[test]
 fn a_missing_library_is_an_error_that_names_it() {
     let sandbox = Sandbox::new();
-    for command in ["info", "list", "verify", "query --id 0"] {
+    let commands = [
+        "info",
+        "list",
+        "verify",
+        "query --id 0",
+        "query --code 00",
+        "query --codes-from x",
+        "dups -r 1",
+        "bench",
+    ];
+    for command in commands {
         sandbox.run(&format!("{command} --db nowhere.phash")).exits(2).says("nowhere.phash");
     }
     assert!(!sandbox.path().join("nowhere.phash").exists());

@@ -50,10 +50,15 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
     let summary = match result {
         Ok(summary) => summary,
         Err(error) => {
-            let stored = match committed {
-                0 => "nothing of this import was stored".to_owned(),
-                codes => {
-                    format!("the first {} of this import are stored", number::counted(codes, "code", "codes"))
+            let codes = || number::counted(committed, "code", "codes");
+            let stored = match (committed, indexing) {
+                (0, _) => "nothing of this import was stored".to_owned(),
+                (_, None) => format!("the first {} of this import are stored", codes()),
+                (_, Some(_)) => {
+                    format!(
+                        "all {} of this import are stored; what is not indexed is searched by comparing",
+                        codes()
+                    )
                 }
             };
             message::note(&stored);

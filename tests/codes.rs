@@ -1,0 +1,585 @@
+//! Databases of raw codes: every format of import, searches against an oracle, groups, bad input of each kind (exit 2,
+//! named, nothing lost), and the two kinds of databases told apart.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use crate::support::{Random, Sandbox, model_bytes};
+
+/// Codes of `bytes` bytes; every tenth is another one with two bits changed.
+fn codes(count: usize, bytes: usize) -> Vec<Vec<u8>> {
+    let mut random = Random(bytes as u64);
+    let mut codes: Vec<Vec<u8>> = Vec::new();
+    for number in 0..count {
+        let mut code: Vec<u8> = (0..bytes).map(|_| random.next().to_le_bytes()[3]).collect();
+        if number % 10 == 9 {
+            code.clone_from(&codes[number - 7]);
+            code[0] ^= 0x10;
+            code[bytes - 1] ^= 0x80;
+        }
+        codes.push(code);
+    }
+    codes
+}
+
+fn hex(code: &[u8]) -> String {
+    code.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn distance(a: &[u8], b: &[u8]) -> u64 {
+    a.iter().zip(b).map(|(a, b)| u64::from((a ^ b).count_ones())).sum()
+}
+
+fn label(number: usize) -> String {
+    format!("pictures/{number}, ü.jpg")
+}
+
+fn lines(codes: &[Vec<u8>], line: impl Fn(usize, String) -> String) -> Vec<u8> {
+    codes
+        .iter()
+        .enumerate()
+        .map(|(number, code)| line(number, hex(code)) + "\n")
+        .collect::<String>()
+        .into_bytes()
+}
+
+/// A database of labelled codes of 64 bits.
+fn database(count: usize) -> (Sandbox, Vec<Vec<u8>>) {
+    let (sandbox, codes) = (Sandbox::new(), codes(count, 8));
+    let json = lines(&codes, |number, hex| format!(r#"{{"code":"{hex}","label":"{}"}}"#, label(number)));
+    sandbox.file("codes.jsonl", &json);
+    sandbox.run("import-codes --bits 64 codes.jsonl").exits(0).is_silent();
+    (sandbox, codes)
+}
+
+/// Id, label and distance of the matches, by the number of the query.
+type Answers = BTreeMap<u64, Vec<(u64, String, u64)>>;
+
+fn answers(records: &[serde_json::Value]) -> Answers {
+    let mut answers = Answers::new();
+    for record in records {
+        let text = |field: &str| record[field].as_str().unwrap_or_default().to_owned();
+        let number = |field: &str| record[field].as_u64().unwrap();
+        answers.entry(number("query_number")).or_default().push((
+            number("id"),
+            text("label"),
+            number("distance_bits"),
+        ));
+    }
+    answers
+}
+
+/// What a search within a radius must find.
+fn within(codes: &[Vec<u8>], query: &[u8], radius: u64) -> Vec<(u64, String, u64)> {
+    let all = codes.iter().enumerate();
+    let mut found: Vec<_> = all
+        .map(|(id, code)| (id as u64, label(id), distance(code, query)))
+        .filter(|(.., d)| *d <= radius)
+        .collect();
+    found.sort_by_key(|(id, _, distance)| (*distance, *id));
+    found
+}
+
+#[test]
+fn every_format_of_every_width_gives_the_same_database() {
+    for bits in [64, 128, 256, 512] {
+        let (sandbox, codes) = (Sandbox::new(), codes(300, bits / 8));
+        let quoted = |number: usize| format!("\"{}\"", label(number));
+        let files = [
+            ("plain.hex", lines(&codes, |number, hex| format!("{hex} {}", label(number)))),
+            (
+                "objects.jsonl",
+                lines(&codes, |number, hex| {
+                    format!(r#"{{"label":"{}","code":"{}"}}"#, label(number), hex.to_uppercase())
+                }),
+            ),
+            (
+                "header.csv",
+                [
+                    b"label,size,code\r\n".to_vec(),
+                    lines(&codes, |number, hex| format!("{},7,{hex}\r", quoted(number))),
+                ]
+                .concat(),
+            ),
+            ("bare.csv", lines(&codes, |number, hex| format!("{hex},{}", quoted(number)))),
+        ];
+        let list = |db: &str| sandbox.run(&format!("list --db {db} --json")).exits(0).of_type("code");
+        let expected: Vec<_> = (0..codes.len()).map(|id| serde_json::json!({"type": "code", "id": id, "code": hex(&codes[id]), "label": label(id)})).collect();
+        for (name, bytes) in &files {
+            sandbox.file(name, bytes);
+            let done = sandbox.run(&format!("import-codes --db {name}.phash --bits {bits} {name} --json"));
+            let record = done.exits(0).is_silent().of_type("imported").remove(0);
+            assert_eq!(
+                (&record["codes"], &record["labelled"], &record["first_id"]),
+                (&300.into(), &300.into(), &0.into())
+            );
+            assert_eq!(list(&format!("{name}.phash")), expected, "{name}");
+            sandbox.run(&format!("verify --db {name}.phash")).exits(0).prints("sound; 300 codes");
+        }
+        // Binary codes have no labels; standard input is what --input-format says.
+        sandbox.file("codes.bin", &codes.concat());
+        sandbox.run(&format!("import-codes --db bin.phash --bits {bits} codes.bin")).exits(0);
+        for (format, bytes) in [("binary", &codes.concat()), ("hex", &lines(&codes, |_, hex| hex))] {
+            let arguments =
+                format!("import-codes --db {format}.phash --bits {bits} --input-format {format} -");
+            sandbox.phashdb(arguments.split(' ')).stdin(bytes.clone()).run().exits(0);
+            assert_eq!(list(&format!("{format}.phash")), list("bin.phash"));
+        }
+        assert_eq!(list("bin.phash")[7]["label"], serde_json::Value::Null);
+        // What list prints can be imported again.
+        let listed = sandbox.run("list --db header.csv.phash --json").stdout();
+        sandbox.file("listed.jsonl", listed.as_bytes());
+        sandbox.run(&format!("import-codes --db again.phash --bits {bits} listed.jsonl")).exits(0);
+        assert_eq!(list("again.phash"), expected);
+    }
+}
+
+#[test]
+fn searches_give_what_comparing_every_code_gives() {
+    let (sandbox, codes) = database(2000);
+    let query =
+        |arguments: &str| answers(&sandbox.run(&format!("query --json {arguments}")).of_type("match"));
+    for id in [0, 9, 1999] {
+        for radius in [0, 2, 20, 64] {
+            let found = query(&format!("--radius {radius} --code {}", hex(&codes[id])));
+            assert_eq!(found[&1], within(&codes, &codes[id], radius), "{id}, radius {radius}");
+        }
+        let mut nearest = within(&codes, &codes[id], 64);
+        nearest.truncate(10);
+        assert_eq!(query(&format!("--code {}", hex(&codes[id])))[&1], nearest, "ten by default");
+        // A stored code is not its own neighbour.
+        let mut others = within(&codes, &codes[id], 64);
+        others.retain(|(other, ..)| *other != id as u64);
+        others.truncate(3);
+        assert_eq!(query(&format!("-k 3 --id {id}"))[&1], others);
+    }
+    // A file of queries, in any format and with any number of threads: the answers in its order.
+    let queries = self::codes(1500, 8);
+    sandbox.file("queries.csv", &lines(&queries, |number, hex| format!("{hex},q{number}")));
+    let done = sandbox.run("query --radius 2 --codes-from queries.csv --json -j 3");
+    let found = answers(&done.exits(0).of_type("match"));
+    for (number, code) in (1..).zip(&queries) {
+        assert_eq!(found.get(&number).cloned().unwrap_or_default(), within(&codes, code, 2));
+    }
+    assert_eq!(done.of_type("match")[0]["query"], "q0");
+    let summary = done.of_type("summary").remove(0);
+    assert_eq!((&summary["queries"], &summary["searched"]), (&1500.into(), &2000.into()));
+    assert_eq!(summary["answered"], found.len());
+    let binary: Vec<u8> = queries.concat();
+    let arguments = "query --nearest 1 --codes-from - --input-format binary --json -j 1";
+    let piped = sandbox.phashdb(arguments.split(' ')).stdin(binary).run();
+    assert_eq!(answers(&piped.exits(0).of_type("match")).len(), 1500);
+    // Nothing within the radius is exit status 1, and every format has its shape.
+    let far = hex(&[0x5a; 8]);
+    sandbox.run(&format!("query --radius 3 --code {far}")).exits(1).prints("0 matches among 2,000 codes");
+    let csv = sandbox.run(&format!("query -k 2 --format csv --code {far}"));
+    assert_eq!(csv.exits(0).stdout().lines().count(), 3);
+    assert!(csv.stdout().starts_with("type,query_number,query,id,label,distance_bits,code\nmatch,1,5a5a"));
+    let json = sandbox.run(&format!("query -k 2 --format json --code {far}")).exits(0).stdout();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap().as_array().unwrap().len(), 3);
+    sandbox
+        .run(&format!("query -k 2 --code {far}"))
+        .exits(0)
+        .is_silent()
+        .prints("pictures/")
+        .prints("2 matches");
+}
+
+#[test]
+fn dups_are_the_connected_components() {
+    let (sandbox, codes) = database(400);
+    for radius in [0, 2, 16, 19] {
+        // The oracle relabels everything, pair after pair.
+        let mut groups: Vec<usize> = (0..codes.len()).collect();
+        for a in 0..codes.len() {
+            for b in 0..a {
+                if distance(&codes[a], &codes[b]) <= radius {
+                    let (from, to) = (groups[a], groups[b]);
+                    groups.iter_mut().filter(|group| **group == from).for_each(|group| *group = to);
+                }
+            }
+        }
+        let mut expected: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for (id, group) in groups.into_iter().enumerate() {
+            expected.entry(group).or_default().push(id as u64);
+        }
+        let mut expected: Vec<Vec<u64>> = expected.into_values().filter(|ids| ids.len() > 1).collect();
+        expected.sort_by_key(|ids| (std::cmp::Reverse(ids.len()), ids[0]));
+        let done = sandbox.run(&format!("dups --radius {radius} --json"));
+        done.exits(if expected.is_empty() { 1 } else { 0 });
+        let groups = done.of_type("group");
+        let found: Vec<Vec<u64>> = groups
+            .iter()
+            .map(|group| {
+                group["members"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|member| member["id"].as_u64().unwrap())
+                    .collect()
+            })
+            .collect();
+        assert_eq!(found, expected, "radius {radius}");
+        for member in groups.iter().flat_map(|group| {
+            let members = group["members"].as_array().unwrap();
+            members.iter().map(|member| (members[0]["id"].as_u64().unwrap(), member))
+        }) {
+            let id = member.1["id"].as_u64().unwrap();
+            let to_first =
+                distance(&codes[usize::try_from(id).unwrap()], &codes[usize::try_from(member.0).unwrap()]);
+            assert_eq!(member.1["distance_bits"], to_first);
+            assert_eq!(member.1["label"], label(usize::try_from(id).unwrap()));
+        }
+        let summary = done.of_type("summary").remove(0);
+        assert_eq!((&summary["groups"], &summary["codes"]), (&found.len().into(), &400.into()));
+    }
+    let csv = sandbox.run("dups -r 2 --format csv").exits(0).stdout();
+    assert!(csv.starts_with("type,group,id,label,distance_bits\nmember,1,"), "{csv}");
+    sandbox
+        .run("dups -r 2")
+        .exits(0)
+        .is_silent()
+        .prints("group 1: 2 codes")
+        .prints("distances are to this one");
+    sandbox.run("dups -r 65").exits(2).says("0 to 64");
+}
+
+#[test]
+fn bench_compares_answers_and_prints_times() {
+    let (sandbox, _) = database(1000);
+    let done = sandbox.run("bench --queries 20 --json");
+    let rows = done.exits(0).is_silent().of_type("measurement");
+    assert_eq!(rows.len(), 3);
+    for row in &rows {
+        assert_eq!((&row["recall"], &row["queries"]), (&1.0.into(), &20.into()));
+        assert!(row["index_us"].as_f64().unwrap() > 0.0 && row["scan_us"].as_f64().unwrap() > 0.0);
+    }
+    assert_eq!(done.of_type("machine")[0]["codes"], 1000);
+    sandbox
+        .run("bench --queries 5 -r 3 -k 2")
+        .exits(0)
+        .prints("within 3 bits")
+        .prints("2 nearest")
+        .prints("processor");
+    sandbox.run("bench -r 65").exits(2).says("0 to 64");
+}
+
+#[test]
+fn imports_add_up_and_each_is_whole_or_nothing() {
+    let (sandbox, codes) = database(50);
+    let good = lines(&codes, |_, hex| hex);
+    sandbox.file("more.txt", &good);
+    sandbox
+        .run("import-codes --bits 64 more.txt")
+        .exits(0)
+        .prints("50 codes of 64 bits imported, ids from 50");
+    let before = sandbox.run("list --json").stdout();
+    let json = |line: &str| {
+        [lines(&codes, |_, hex| format!(r#"{{"code":"{hex}"}}"#)), format!("{line}\n").into_bytes()].concat()
+    };
+    let hex_then = |line: &[u8]| [good.clone(), line.to_vec(), b"\n".to_vec()].concat();
+    let csv = |text: &str| {
+        [b"code,label\n".to_vec(), lines(&codes, |_, hex| hex), text.as_bytes().to_vec()].concat()
+    };
+    let bad: &[(&str, Vec<u8>, &[&str])] = &[
+        (
+            "short.hex",
+            hex_then(b"0123456789abcde"),
+            &["short.hex:51: expected 16 hexadecimal digits", "got 15"],
+        ),
+        ("long.hex", hex_then(b"0123456789abcdef0"), &["long.hex:51:", "got 17"]),
+        ("digit.hex", hex_then(b"0123456789abcdeg"), &["digit.hex:51:", "'g' at position 15"]),
+        ("prefix.hex", hex_then(b"0x0123456789abcdef"), &["prefix.hex:51:", "'x' at position 1"]),
+        ("latin.hex", hex_then(b"0123456789abcdef caf\xe9"), &["latin.hex:51: expected a label in UTF-8"]),
+        ("empty.hex", Vec::new(), &["empty.hex: expected at least one code, got none"]),
+        ("blank.hex", b"\n\n  \n".to_vec(), &["blank.hex: expected at least one code"]),
+        ("endless.hex", vec![b'a'; 1_100_000], &["endless.hex:1: expected lines of at most 1048576 bytes"]),
+        ("binary.hex", vec![0xff; 4000], &["binary.hex:1: expected 16 hexadecimal digits"]),
+        ("text.jsonl", json("what?"), &["text.jsonl:51: expected an object with \"code\"", "column 1"]),
+        ("field.jsonl", json(r#"{"hash":"0123456789abcdef"}"#), &["field.jsonl:51:", "missing field `code`"]),
+        ("number.jsonl", json(r#"{"code":12}"#), &["number.jsonl:51:", "invalid type"]),
+        (
+            "short.jsonl",
+            json(r#"{"code":"12"}"#),
+            &["short.jsonl:51: expected 16 hexadecimal digits (64 bits), got 2"],
+        ),
+        (
+            "header.csv",
+            b"a,b\n1,2\n".to_vec(),
+            &["header.csv:1: expected a header with a column \"code\", or 16"],
+        ),
+        ("only.csv", b"code,label\n".to_vec(), &["only.csv: expected at least one code"]),
+        ("cell.csv", csv("xyz,a\n"), &["cell.csv:52:", "'x' at position 0"]),
+        (
+            "quote.csv",
+            csv("0123456789abcdef,\"open\n\n"),
+            &["quote.csv:52: expected a quote that closes the cell"],
+        ),
+        (
+            "cells.csv",
+            b"label,code\na,0123456789abcdef\nb\n".to_vec(),
+            &["cells.csv:3: expected at least 2 cells, got 1"],
+        ),
+        (
+            "odd.bin",
+            vec![7; 8 * 50 + 3],
+            &["odd.bin: expected a whole number of codes of 8 bytes, got 403 bytes, 3 too many"],
+        ),
+        ("empty.bin", Vec::new(), &["empty.bin: expected at least one code"]),
+        (
+            "twice.hex",
+            [good.clone(), b"0123456789abcdef a\n0123456789abcdee a\n".to_vec()].concat(),
+            &["twice.hex:52: the label \"a\" is there already"],
+        ),
+        (
+            "stored.hex",
+            hex_then(format!("0123456789abcdef {}", label(3)).as_bytes()),
+            &["stored.hex:51: the label \"pictures/3, ü.jpg\" is there already"],
+        ),
+        (
+            "label.hex",
+            hex_then(&[b"0123456789abcdef ".to_vec(), vec![b'x'; 65_536]].concat()),
+            &["label.hex:51: expected a label of at most 65535 bytes"],
+        ),
+    ];
+    for (name, bytes, messages) in bad {
+        sandbox.file(name, bytes);
+        // Behind a good file, which is not stored either.
+        let done = sandbox.run(&format!("import-codes --bits 64 more.txt {name}"));
+        done.exits(2).says("nothing of this import was stored");
+        messages.iter().for_each(|message| _ = done.says(message));
+        assert_eq!(done.stdout(), "", "{name}");
+        // Nor in a database of its own, but for a label that only the first one has.
+        let new = sandbox.run(&format!("import-codes --bits 64 --db {name}.phash {name}"));
+        new.exits(if *name == "stored.hex" { 0 } else { 2 });
+    }
+    assert_eq!(sandbox.run("list --json").stdout(), before);
+    sandbox.run("verify").exits(0).prints("sound; 100 codes");
+    assert!(!sandbox.run("verify").stdout().contains("behind the last commit"), "what failed takes no space");
+    // An odd length in a pipe is only known at its end.
+    let piped = sandbox
+        .phashdb("import-codes --bits 64 --input-format binary -".split(' '))
+        .stdin(vec![7; 803])
+        .run();
+    piped.exits(2).says("-: expected a whole number of codes of 8 bytes, got 803 bytes, 3 too many");
+    sandbox.run("import-codes --bits 64 - -").exits(2).says("only once");
+    sandbox.run("import-codes --bits 64 nowhere.hex").exits(2).says("nowhere.hex: cannot be read");
+    sandbox.run("import-codes --bits 64 .").exits(2).says("directory");
+    assert!(!sandbox.run("import-codes --bits 64 --db new.phash nowhere.hex").stderr().contains("library"));
+    assert!(!sandbox.path().join("new.phash").exists(), "nothing is created for nothing");
+    assert!(!sandbox.path().join("short.jsonl.phash/catalog.sqlite-wal").exists());
+    // With commits in between, what was told is kept.
+    let done = sandbox.run("import-codes --bits 64 --commit-every 20 short.hex");
+    done.exits(2).says("the first 40 codes of this import are stored");
+    assert_eq!(sandbox.run("list --json").of_type("code").len(), 140);
+    // Labels that are no names can be allowed.
+    sandbox.run("import-codes --bits 64 --repeated-labels twice.hex").exits(0).prints("2 labelled");
+    sandbox.run("verify").exits(0);
+}
+
+#[test]
+fn the_two_kinds_of_databases_are_told_apart() {
+    let (sandbox, codes) = database(20);
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest --db models.phash a.safetensors").exits(0);
+    sandbox.file("more.hex", &lines(&codes, |_, hex| hex));
+    for command in ["import-codes --bits 64 more.hex", "dups -r 1", "bench", "query --codes-from more.hex"] {
+        let done = sandbox.run(&format!("{command} --db models.phash"));
+        done.exits(2).says("models.phash: holds models, not raw codes");
+    }
+    let code = "00".repeat(64);
+    for command in [
+        "ingest a.safetensors",
+        "query a.safetensors",
+        "query --tensors --id 0",
+        &format!("query --view energy --code {code}"),
+    ] {
+        sandbox.run(command).exits(2).says("library.phash: holds raw codes, not models");
+    }
+    sandbox.run(&format!("query --db models.phash --code {code}")).exits(2).says("--view");
+    sandbox.run("query --e-value 1 --id 0").exits(2).says("--radius or -k");
+    sandbox.run("import-codes --bits 128 more.hex").exits(2).says("holds codes of 64 bits, not 128");
+    sandbox.run("query --code 00ff").exits(2).says("16 hexadecimal digits, got 4").says("codes of 64 bits");
+    sandbox.run("query --code 012345678_abcdef").exits(2).says("'_' at position 9");
+    sandbox.run("query --radius 65 --code 0123456789abcdef").exits(2).says("0 to 64");
+    sandbox.run("query --id 20").exits(2).says("no code has id 20; ids are 0 to 19");
+    sandbox.run("query --codes-from more.hex --view energy").exits(2);
+    sandbox.file("wide.hex", &[b'0'; 32]);
+    sandbox.run("query --codes-from wide.hex").exits(2).says("wide.hex:1: expected 16 hexadecimal digits");
+    sandbox.run("list --db models.phash").exits(0);
+    let info = |db: &str| sandbox.run(&format!("info --json --db {db}")).exits(0).of_type("info").remove(0);
+    assert_eq!(
+        (&info("models.phash")["contents"], &info("models.phash")["format_version"]),
+        (&"models".into(), &1.into())
+    );
+    let codes = info("library.phash");
+    assert_eq!(
+        (&codes["contents"], &codes["format_version"], &codes["bits"]),
+        (&"raw codes".into(), &2.into(), &64.into())
+    );
+    assert_eq!((&codes["codes"], &codes["labels"]), (&20.into(), &20.into()));
+    sandbox.run("info").exits(0).is_silent().prints("20 of 64 bits").prints("comparing every code");
+    sandbox.run("list").exits(0).is_silent().prints("pictures/19, ü.jpg");
+}
+
+#[test]
+fn many_codes_are_indexed_and_a_lost_segment_costs_speed_only() {
+    let sandbox = Sandbox::new();
+    let codes = codes(70_000, 16);
+    sandbox.file("codes.bin", &codes.concat());
+    for layout in ["compact", "fast"] {
+        let db = format!("{layout}.phash");
+        let done =
+            sandbox.run(&format!("import-codes --db {db} --bits 128 --layout {layout} codes.bin --json"));
+        assert!(done.exits(0).of_type("imported")[0]["index_seconds"].is_number());
+        let info = sandbox.run(&format!("info --json --db {db}")).of_type("info").remove(0);
+        assert_eq!(info["segments"], serde_json::json!([[0, 70_000]]));
+        sandbox.run(&format!("verify --db {db}")).exits(0);
+        let query = || {
+            sandbox
+                .run(&format!("query --db {db} --json --radius 5 --code {}", hex(&codes[12])))
+                .of_type("match")
+        };
+        let found = query();
+        let expected: Vec<u64> = codes
+            .iter()
+            .zip(0..)
+            .filter(|(code, _)| distance(code, &codes[12]) <= 5)
+            .map(|(_, id)| id)
+            .collect();
+        let mut ids: Vec<u64> = found.iter().map(|found| found["id"].as_u64().unwrap()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, expected);
+        let segment =
+            fs::read_dir(sandbox.path().join(&db).join("segments")).unwrap().next().unwrap().unwrap().path();
+        let good = fs::read(&segment).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 4;
+        fs::write(&segment, bad).unwrap();
+        assert_eq!(query(), found);
+        sandbox.run(&format!("verify --db {db}")).exits(2).prints("damaged:");
+        fs::write(&segment, &good[..good.len() - 9]).unwrap();
+        assert_eq!(query(), found);
+        sandbox.run(&format!("info --db {db}")).exits(0).says("warning");
+        // The next import builds it again.
+        sandbox.file("one.hex", b"00112233445566778899aabbccddeeff\n");
+        sandbox.run(&format!("import-codes --db {db} --bits 128 one.hex")).exits(0);
+        sandbox.run(&format!("verify --db {db}")).exits(0);
+        assert_eq!(query(), found);
+    }
+}
+
+#[test]
+fn labels_act_on_no_terminal_and_come_back_as_they_were() {
+    let sandbox = Sandbox::new();
+    let hostile = "a\u{1b}[2J\u{202e}b\nc,\"d\"";
+    let line = serde_json::json!({"code": "0123456789abcdef", "label": hostile, "other": [1, 2]});
+    sandbox.file("one.jsonl", format!("\u{feff}{line}\r\n\r\n").as_bytes());
+    sandbox.run("import-codes --bits 64 one.jsonl").exits(0);
+    for command in ["list", "query --code 0123456789abcdef", "query --codes-from one.jsonl"] {
+        let text = sandbox.run(command).exits(0).stdout();
+        assert!(text.contains("a\\x1b[2J\\u{202e}b\\nc,\"d\"") && !text.contains('\u{1b}'), "{text}");
+    }
+    assert_eq!(sandbox.run("list --json").of_type("code")[0]["label"], hostile);
+    let csv = sandbox.run("list --format csv").exits(0).stdout();
+    sandbox.file("listed.csv", csv.as_bytes());
+    sandbox.run("import-codes --db again.phash --bits 64 listed.csv").exits(0);
+    assert_eq!(sandbox.run("list --db again.phash --json").of_type("code")[0]["label"], hostile);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_a_quiet_success() {
+    let (sandbox, codes) = database(5000);
+    sandbox.file("queries.hex", &lines(&codes, |_, hex| hex));
+    for command in [
+        "list --json",
+        "list",
+        "query --codes-from queries.hex -k 20",
+        "query --codes-from queries.hex -k 20 --json",
+    ] {
+        let mut cli = sandbox.phashdb(command.split(' '));
+        let mut child = cli.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut [0; 10]).unwrap();
+        drop(stdout);
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.as_ref()), (Some(0), ""), "{command}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_during_an_import_stores_nothing_and_leaves_what_was_there() {
+    let (sandbox, codes) = database(100);
+    let before = sandbox.run("list --json").stdout();
+    let mut cli = sandbox.phashdb("import-codes --bits 64 -".split(' '));
+    let cli = cli.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = cli.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = lines(&codes, |_, hex| hex);
+    let id = child.id().to_string();
+    let feeder = std::thread::spawn(move || {
+        // Until the pipe breaks: the import has ended.
+        let mut signalled = false;
+        for round in 0.. {
+            if std::io::Write::write_all(&mut stdin, &text).is_err() {
+                break;
+            }
+            if round > 1000 && !signalled {
+                signalled =
+                    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success();
+            }
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(
+        stderr.contains("nothing of this import was stored") && stderr.contains("interrupted"),
+        "{stderr}"
+    );
+    assert_eq!(sandbox.run("list --json").stdout(), before);
+    assert!(!sandbox.run("verify").exits(0).stdout().contains("behind the last commit"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_and_forbidden_files_are_errors_that_lose_nothing() {
+    let (sandbox, codes) = database(100);
+    let before = sandbox.run("list --json").stdout();
+    sandbox.file("many.bin", &codes.concat().repeat(2000));
+    // Files may not grow beyond 1 MiB: as on a full disk, a write fails.
+    let limited = format!(
+        "ulimit -f 1024; trap '' XFSZ; exec {} import-codes --bits 64 many.bin",
+        env!("CARGO_BIN_EXE_phashdb")
+    );
+    let output = std::process::Command::new("bash")
+        .args(["-c", &limited])
+        .current_dir(sandbox.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("disk full") && stderr.contains("nothing of this import was stored"), "{stderr}");
+    assert_eq!(sandbox.run("list --json").stdout(), before);
+    sandbox.run("import-codes --bits 64 many.bin").exits(0);
+    sandbox.run("verify").exits(0).prints("200,100 codes");
+    // A directory in the way of the database, and a file that is none.
+    sandbox.file("file.phash", b"x");
+    sandbox.run("import-codes --bits 64 --db file.phash many.bin").exits(2).says("file.phash");
+    assert_eq!(fs::read(sandbox.path().join("file.phash")).unwrap(), b"x");
+    sandbox.file("full.phash/mine.txt", b"x");
+    sandbox.run("import-codes --bits 64 --db full.phash many.bin").exits(2).says("mine.txt");
+}
+
+#[test]
+fn model_files_and_codes_do_not_pass_for_each_other() {
+    let sandbox = Sandbox::new();
+    sandbox.file("model.safetensors", &model_bytes(1));
+    sandbox.run("import-codes --bits 64 model.safetensors").exits(2).says("model.safetensors:1: expected");
+    assert!(!sandbox.path().join("library.phash").exists());
+}
