@@ -12,6 +12,7 @@ use crate::table::{Table, time};
 
 /// The tables; each with its name.
 pub struct Report {
+    goals: Table,
     searches: Table,
     batches: Table,
     work: Table,
@@ -30,60 +31,26 @@ impl Report {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            searches: Table::new(&[
-                "codes",
-                "n",
-                "search",
-                "matches",
-                "contender",
-                "median",
-                "mean",
-                "p95",
-                "scan / it",
-                "best rival / it",
-                "limit",
-                "goal",
-                "verdict",
-                "queries",
-            ]),
-            batches: Table::new(&[
-                "codes",
-                "n",
-                "search",
-                "contender",
-                "queries",
-                "1 thread, a query",
-                "2 threads",
-                "speed-up",
-                "batched scan / it",
-                "verdict",
-            ]),
-            work: Table::new(&[
-                "codes",
-                "n",
-                "search",
-                "contender",
-                "probes",
-                "candidates",
-                "verified",
-                "scanned",
-                "lines missed (estimate)",
-                "limit",
-                "by index / scan / both",
-            ]),
-            costs: Table::new(&[
-                "codes",
-                "n",
-                "contender",
-                "bytes a code",
-                "goal",
-                "verdict",
-                "build, 1 thread",
-                "2 threads",
-                "goal",
-                "verdict",
-                "most memory / final",
-            ]),
+            goals: table(
+                "codes | n | search | scan | best rival | fast | fast, 2 MiB | compact | goal | fast is | fast, 2 MiB is | \
+                 compact is | scan / fast | best rival / fast",
+            ),
+            searches: table(
+                "codes | n | search | matches | contender | median | mean | p95 | scan / it | best rival / it | limit | \
+                 goal | verdict | queries",
+            ),
+            batches: table(
+                "codes | n | search | contender | queries | 1 thread, a query | 2 threads | speed-up | \
+                 batched scan / it | verdict",
+            ),
+            work: table(
+                "codes | n | search | contender | probes | candidates | verified | scanned | lines missed (estimate) | \
+                 limit | by index / scan / both",
+            ),
+            costs: table(
+                "codes | n | contender | bytes a code | goal | verdict | build, 1 thread | build, 2 threads | build goal | \
+                 build is | most memory / final",
+            ),
             notes: Vec::new(),
         }
     }
@@ -109,10 +76,18 @@ impl Report {
                 entrant.searched.iter().find(|searched| searched.task == task && searched.how == how).cloned()
             };
             let rivals = outcome.entrants.iter().filter(|entrant| entrant.side == Side::Rival);
-            let best_ns = rivals
-                .filter_map(|entrant| of(entrant, How::One))
-                .map(|searched| searched.mean_ns)
-                .min_by(f64::total_cmp);
+            let best = rivals
+                .filter_map(|entrant| Some((entrant, of(entrant, How::One)?.mean_ns)))
+                .min_by(|a, b| a.1.total_cmp(&b.1));
+            let best_ns = best.map(|(_, ns)| ns);
+            let ours = ["fast", "fast, 2 MiB", "compact", "scan"].map(|name| {
+                outcome
+                    .entrants
+                    .iter()
+                    .find(|entrant| entrant.name == name)
+                    .and_then(|entrant| of(entrant, How::One))
+            });
+            self.goal(about, task, &ours, best.map(|(entrant, ns)| (entrant.name.as_str(), ns)));
             for entrant in &outcome.entrants {
                 if let Some(one) = of(entrant, How::One) {
                     self.search(about, entrant, &one, best_ns);
@@ -125,6 +100,39 @@ impl Report {
         for entrant in &outcome.entrants {
             self.cost(about, entrant);
         }
+    }
+
+    /// The row of a task: both layouts against the scan, the best rival and the goal.
+    fn goal(&mut self, about: &About, task: Task, ours: &[Option<Searched>; 4], best: Option<(&str, f64)>) {
+        let [fast, huge, compact, scan] = ours;
+        let goal_us = |layout| goals::query_us(layout, about.kind, about.bits, about.n, task);
+        let mean = |one: &Option<Searched>| one.as_ref().map_or("-".to_owned(), |one| time(one.mean_ns));
+        // Without a figure the scan is the goal: it is that of every search.
+        let is = |layout, one: &Option<Searched>| {
+            let Some(one) = one else { return "-".to_owned() };
+            let most_ns = goals::SCAN * one.scan_ns;
+            verdict(one.mean_ns, goal_us(layout).map_or(most_ns, |us| most_ns.min(1e3 * us)))
+        };
+        let over_fast = |ns: Option<f64>| {
+            ns.zip(fast.as_ref())
+                .map_or("-".to_owned(), |(ns, fast)| format!("{}x", three(ns / fast.mean_ns)))
+        };
+        self.goals.row([
+            format!("{} {}", about.kind, about.bits),
+            about.n.to_string(),
+            task.to_string(),
+            mean(scan),
+            best.map_or("-".to_owned(), |(name, ns)| format!("{} ({name})", time(ns))),
+            mean(fast),
+            mean(huge),
+            mean(compact),
+            goal_us(Layout::Fast).map_or(format!("{} x scan", goals::SCAN), |us| time(1e3 * us)),
+            is(Layout::Fast, fast),
+            is(Layout::Fast, huge),
+            is(Layout::Compact, compact),
+            over_fast(fast.as_ref().map(|fast| fast.scan_ns)),
+            over_fast(best.map(|(_, ns)| ns)),
+        ]);
     }
 
     fn search(&mut self, about: &About, entrant: &Entrant, one: &Searched, best_ns: Option<f64>) {
@@ -264,8 +272,9 @@ impl Report {
         self.tables().iter().map(|(head, table)| table.to_json_lines(head)).collect()
     }
 
-    fn tables(&self) -> [(&'static str, &Table); 4] {
+    fn tables(&self) -> [(&'static str, &Table); 5] {
         [
+            ("Goals", &self.goals),
             ("One query, one thread", &self.searches),
             ("Batches", &self.batches),
             ("Work of a query", &self.work),
@@ -274,10 +283,16 @@ impl Report {
     }
 }
 
+/// A table with these heads.
+fn table(heads: &str) -> Table {
+    Table::new(&heads.split(" | ").collect::<Vec<_>>())
+}
+
 const EXPLAINED: &str = "
 Every answer was checked before it was timed. One query: the median of each query over the passes; then median, mean and p95 over queries. Half of the queries are near a stored code, \
 half fresh draws.
-*scan / it*: the scan, timed in turn with the contender, over it (means). *best rival / it*: the fastest rival of this run on this row over it (means). *verdict*: of the mean.
+*scan / it*: the scan, timed in turn with the contender, over it (means). *best rival / it*: the fastest rival of this run on this row over it (means). *verdict*: of the mean. Goals are those of 10 million codes, one thread, layout fast; \
+compact may take six times that; nothing may take more than 1.1 times the scan.
 *limit*: of the scan, the codes' bytes over the sequential read of this run; of the index, the lines it is estimated to miss (one a probe, one a bucket found, those of each code verified) at an \
 independent random read each, and the bytes of its buckets and scanned codes at the sequential read.
 *batched scan / it*: our scan that goes through the codes once for all queries, timed in turn. A batch is met within 10 % of the better of that and the contender's own single queries, and on two \
