@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use phash_code::prefetch;
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
@@ -50,12 +51,6 @@ struct Array<'s> {
 }
 
 impl<'s, const W: usize> Arrays<'s, W> {
-    /// Whether all pages are known to be good, so that reads compare none.
-    #[inline]
-    pub(crate) fn trusted(&self) -> bool {
-        self.trusted
-    }
-
     /// The planes of a sketch; 0 in the compact layout.
     #[inline]
     pub(crate) fn plane_count(&self) -> usize {
@@ -91,24 +86,6 @@ impl<'s, const W: usize> Arrays<'s, W> {
         })
     }
 
-    /// [`Table::bucket`] of one read.
-    #[inline]
-    pub(crate) fn bucket(&self, table: usize, value: u32) -> Result<(u32, u32), Damaged> {
-        self.table(table)?.bucket(value)
-    }
-
-    /// [`Table::ids`] of one read.
-    #[inline]
-    pub(crate) fn ids(&self, table: usize, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
-        self.table(table)?.ids(start, end)
-    }
-
-    /// [`Table::planes`] of one read.
-    #[inline]
-    pub(crate) fn planes(&self, table: usize, start: u32, end: u32) -> Result<&'s [U32], Damaged> {
-        self.table(table)?.planes(start, end)
-    }
-
     /// [`Table::shells`] of one read.
     #[inline]
     pub(crate) fn shells(&self, table: usize, value: u32) -> Result<[u8; SHELLS], Damaged> {
@@ -135,6 +112,20 @@ impl<'s> Table<'s> {
             return Err(Damaged::at(self.offsets.start + at));
         }
         Ok((start, end))
+    }
+
+    /// The id of an entry, relative to the segment's first. A forged segment may hold any number.
+    #[inline(always)]
+    pub(crate) fn id(&self, entry: usize) -> Result<u32, Damaged> {
+        let ids = self.numbers(&self.ids, entry, entry.saturating_add(1))?;
+        ids.first().map(|id| id.get()).ok_or(Damaged::at(self.ids.start))
+    }
+
+    /// Hints that the bucket that starts at entry `start` will be read.
+    #[inline(always)]
+    pub(crate) fn prefetch_bucket(&self, start: u32) {
+        let (array, numbers) = if self.planes == 0 { (&self.ids, 1) } else { (&self.sketches, self.planes) };
+        prefetch(array.bytes, (start as usize).wrapping_mul(numbers * U32_BYTES));
     }
 
     /// The ids of entries `start..end`, relative to the segment's first. A forged segment may hold any numbers.

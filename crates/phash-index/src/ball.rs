@@ -1,14 +1,17 @@
-//! Owns the walk over a Hamming ball of substrings, and the pigeonhole that says how far each table must walk.
-//!
-//! Step `r` probes table `r mod m` at distance exactly `floor(r / m)`. After steps `0..=r` every code within `r` has
-//! been met: table `j` was probed up to `t_j` with the sum of all `t_j + 1` equal to `r + 1`, and a code farther than
-//! `t_j` in every substring is farther than `r` in all (docs/search.md).
+//! Owns the walk over a Hamming ball of substrings: which values lie at which distance from a given one, and how many.
+
+use std::sync::OnceLock;
 
 use crate::cut::MAX_LEN_BITS;
 
 /// `BINOMIALS[n][k]`: how many masks of `n` bits have `k` ones.
 const BINOMIALS: [[u32; SIZE]; SIZE] = binomials();
 const SIZE: usize = MAX_LEN_BITS as usize + 1;
+
+/// Masks with at most so many ones are kept once they were needed; lists of 26 bits take 60 KiB at most.
+const LISTED_ONES: usize = 4;
+type Lists = [[OnceLock<Box<[u32]>>; LISTED_ONES + 1]; SIZE];
+static LISTS: Lists = [const { [const { OnceLock::new() }; LISTED_ONES + 1] }; SIZE];
 
 const fn binomials() -> [[u32; SIZE]; SIZE] {
     let mut table = [[0; SIZE]; SIZE];
@@ -31,19 +34,25 @@ pub(crate) fn shell_size(len_bits: u32, distance_bits: u32) -> u32 {
     row.and_then(|row| row.get(distance_bits as usize)).copied().unwrap_or(0)
 }
 
-/// The step at which the table of a radius step probes: (table, distance in its substring).
-pub(crate) fn step(radius_bits: u32, tables: u32) -> (u32, u32) {
-    (radius_bits % tables, radius_bits / tables)
-}
-
-/// How many shells (distances 0, 1, ...) of table `table` the steps `0..=radius_bits` probe.
-pub(crate) fn shells(radius_bits: u32, table: u32, tables: u32) -> u32 {
-    let (last, full) = step(radius_bits, tables);
-    full + u32::from(table <= last)
-}
-
-/// Calls `visit` with each mask of `len_bits` bits that has exactly `ones` ones, in increasing order.
+/// Calls `visit` with each mask of `len_bits` bits that has exactly `ones` ones, in increasing order. Near masks, which
+/// are wanted again and again, come from a list.
+#[inline]
 pub(crate) fn for_each_mask(len_bits: u32, ones: u32, mut visit: impl FnMut(u32)) {
+    let list = LISTS.get(len_bits as usize).and_then(|lists| lists.get(ones as usize));
+    match list {
+        Some(list) => {
+            let masks = list.get_or_init(|| {
+                let mut masks = Vec::with_capacity(shell_size(len_bits, ones) as usize);
+                generate(len_bits, ones, |mask| masks.push(mask));
+                masks.into()
+            });
+            masks.iter().for_each(|&mask| visit(mask));
+        }
+        None => generate(len_bits, ones, visit),
+    }
+}
+
+fn generate(len_bits: u32, ones: u32, mut visit: impl FnMut(u32)) {
     if ones == 0 {
         return visit(0);
     }
@@ -78,24 +87,5 @@ mod tests {
             }
         }
         assert_eq!(shell_size(26, 13), 10_400_600);
-    }
-
-    #[test]
-    fn steps_sum_to_the_tight_pigeonhole_bound() {
-        for tables in 1..40 {
-            let mut probed = vec![0u32; tables as usize];
-            for radius_bits in 0..300 {
-                let (table, distance_bits) = step(radius_bits, tables);
-                assert_eq!(probed[table as usize], distance_bits, "shells come in order");
-                probed[table as usize] += 1;
-                assert_eq!(probed.iter().sum::<u32>(), radius_bits + 1);
-                for table in 0..tables {
-                    assert_eq!(shells(radius_bits, table, tables), probed[table as usize]);
-                }
-                // Norouzi et al.: with r = m a + c, the first c + 1 substrings within a, the others within a - 1.
-                let (a, c) = (radius_bits / tables, radius_bits % tables);
-                assert!((0..tables).all(|j| probed[j as usize] == if j <= c { a + 1 } else { a }));
-            }
-        }
     }
 }

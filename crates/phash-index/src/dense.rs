@@ -65,11 +65,6 @@ impl DenseBuckets {
         };
         (&self.buckets[start..end], &self.values[start..end])
     }
-
-    /// The sum of the squares of their sizes.
-    pub(crate) fn squares(&self) -> f64 {
-        self.buckets.iter().map(|bucket| (bucket.ids.len() as f64).powi(2)).sum()
-    }
 }
 
 /// Reads the bitmaps that lie one after the other in `bytes`. Memory stays in proportion to the bytes: roaring

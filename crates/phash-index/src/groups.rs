@@ -102,7 +102,7 @@ where
     if radius_bits > 0 {
         if distinct.firsts.len() as u64 >= distinct.copies.len() {
             // Few copies: search where they lie, without reporting them.
-            let index = index.clone().except(&distinct.denied);
+            let index = index.clone().deny(&distinct.denied);
             let edge = |forest: &mut Forest, a, b| forest.unite(a, b);
             searched = unite_near(&index, &distinct.firsts, radius_bits, threads, cancel, &mut forest, edge)?;
         } else {

@@ -1,25 +1,31 @@
 //! Owns [`Index`]: codes, the index segments over them, and the choice between the two for each query. Always exact:
 //! ids that no segment covers are scanned, and so is a segment that is damaged or where scanning is cheaper.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 
-use crate::plan::Strategy;
-use crate::probe::Damaged;
-use crate::search::{Nearest, Search, worth_within};
+use crate::costs::costs_of;
+use crate::filter::Filter;
+use crate::limit::Account;
+use crate::nearest::{Nearest, Reach};
+use crate::pages::Damaged;
+use crate::scan::Scan;
+use crate::scratch::{Scratch, with_scratch};
 use crate::topk::TopK;
-use crate::{Error, Match, Matches, Plan, SearchStats, Segment, scan};
+use crate::within::Within;
+use crate::{Count, Error, Limit, Match, Matches, SearchStats, Segment, Strategy};
 
 /// A search over codes by the index segments that cover them, wholly or in part. Cheap to make; immutable; may be
 /// shared between threads if the codes may.
 #[derive(Debug)]
 pub struct Index<'a, const W: usize, C: ?Sized, B> {
-    codes: &'a C,
-    segments: &'a [Segment<W, B>],
-    except: Option<&'a RoaringBitmap>,
-    strategy: Strategy,
+    pub(crate) codes: &'a C,
+    pub(crate) segments: &'a [Segment<W, B>],
+    pub(crate) filter: Filter<'a>,
+    pub(crate) strategy: Strategy,
+    pub(crate) limit: Limit<'a>,
 }
 
 impl<const W: usize, C: ?Sized, B> Clone for Index<'_, W, C, B> {
@@ -47,14 +53,28 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             }
             before = ids.end;
         }
-        Ok(Self { codes, segments, except: None, strategy: Strategy::Auto })
+        Ok(Self {
+            codes,
+            segments,
+            filter: Filter::default(),
+            strategy: Strategy::Auto,
+            limit: Limit::default(),
+        })
     }
 
     /// Never report these code ids (deleted or void codes). Asked only for codes within the radius, so it costs nothing
     /// measurable.
     #[must_use]
-    pub fn except(mut self, ids: &'a RoaringBitmap) -> Self {
-        self.except = Some(ids);
+    pub fn deny(mut self, ids: &'a RoaringBitmap) -> Self {
+        self.filter.deny = Some(ids);
+        self
+    }
+
+    /// Report only these code ids. Asked only for codes within the radius; of a few allowed ids the codes are compared one
+    /// by one if that is cheaper than any other way.
+    #[must_use]
+    pub fn allow(mut self, ids: &'a RoaringBitmap) -> Self {
+        self.filter.allow = Some(ids);
         self
     }
 
@@ -65,37 +85,129 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         self
     }
 
+    /// Limits what a search may do; an answer that is not whole says so.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit<'a>) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Every code within `radius_bits` (inclusive) of the query, in order of distance, then id.
     ///
-    /// Exact. Time at most about that of the scan; for radii well below the distance of unrelated codes, and substrings
-    /// of log2(n) bits, sublinear in the number of codes (docs/search.md). Memory linear in the matches and candidates.
+    /// Exact. Time at most about that of the scan; for radii well below the distance of unrelated codes sublinear in the
+    /// number of codes (docs/search.md). Memory linear in the matches and candidates.
     pub fn within(&self, query: &Code<W>, radius_bits: u32) -> Matches {
-        let radius_bits = radius_bits.min(Code::<W>::BITS);
-        let mut matches = Vec::new();
+        with_scratch(|scratch| {
+            let mut found = std::mem::take(&mut scratch.matches);
+            let (stats, complete) = self.within_into(scratch, query, radius_bits, &mut found);
+            let matches = found.clone();
+            scratch.matches = found;
+            Matches { matches, complete, stats }
+        })
+    }
+
+    /// As [`Self::within`], the matches put in `matches` (what it held is dropped), with the caller's buffers: allocates
+    /// nothing once they have grown. Returns the work it took, and whether the matches are all.
+    pub fn within_into(
+        &self,
+        scratch: &mut Scratch,
+        query: &Code<W>,
+        radius_bits: u32,
+        matches: &mut Vec<Match>,
+    ) -> (SearchStats, bool) {
+        matches.clear();
+        let (stats, complete) = self.visit_within(scratch, query, radius_bits, |found| {
+            matches.push(found);
+            ControlFlow::Continue(())
+        });
+        matches.sort_unstable_by_key(Match::key);
+        // A sound segment reports no code twice. A damaged one might, or report some before it was found out and scanned.
+        matches.dedup();
+        (stats, complete)
+    }
+
+    /// How many codes lie within `radius_bits` (inclusive) of the query. Exact; as [`Self::within`], but keeps and sorts
+    /// nothing.
+    pub fn count_within(&self, query: &Code<W>, radius_bits: u32) -> Count {
+        with_scratch(|scratch| {
+            let mut count = 0;
+            let (stats, complete) = self.visit_within(scratch, query, radius_bits, |_| {
+                count += 1;
+                ControlFlow::Continue(())
+            });
+            if stats.damaged_segments == 0 {
+                return Count { count, complete, stats };
+            }
+            // A damaged segment may have reported some before it was found out.
+            let mut matches = std::mem::take(&mut scratch.matches);
+            let (stats, complete) = self.within_into(scratch, query, radius_bits, &mut matches);
+            let count = matches.len() as u64;
+            scratch.matches = matches;
+            Count { count, complete, stats }
+        })
+    }
+
+    /// Calls `visit` for every code within `radius_bits` (inclusive) of the query, as they are found: in no order, each
+    /// once (unless `damaged_segments` of the result is not 0: then some may come twice). Ends when `visit` says so; it is
+    /// not called again, and the result is marked incomplete. Returns the work it took, and whether it went to the end.
+    pub fn visit_within(
+        &self,
+        scratch: &mut Scratch,
+        query: &Code<W>,
+        radius_bits: u32,
+        mut visit: impl FnMut(Match) -> ControlFlow<()>,
+    ) -> (SearchStats, bool) {
+        let account = Account::new(self.limit);
         let mut stats = SearchStats::default();
-        let mut probed = false;
-        let scan_ids = |ids: Range<u32>, matches: &mut Vec<Match>, stats: &mut SearchStats| {
-            stats.scanned += u64::from(ids.end - ids.start);
-            scan::within_ids(self.codes, ids, query, radius_bits, self.except, matches);
+        let mut hit = |id, distance_bits| {
+            if visit(Match { distance_bits, id }).is_break() {
+                account.stop();
+            }
         };
+        let mut left = std::mem::take(&mut scratch.left);
+        let search = Within { query, radius_bits: radius_bits.min(Code::<W>::BITS) };
+        let budget_ns = |segment: &_| self.budget_ns(segment);
+        let probed =
+            self.probe_within(&search, budget_ns, scratch, &account, &mut stats, &mut hit, &mut left);
+        for ids in left.drain(..) {
+            self.scan(&account).within(ids, query, search.radius_bits, &mut stats, &mut hit);
+        }
+        scratch.left = left;
+        (stats.planned(probed), account.complete())
+    }
+
+    /// Does by the segments' tables what is worth it, and lists the ids that are left to be scanned. Whether any table was
+    /// probed.
+    pub(crate) fn probe_within(
+        &self,
+        search: &Within<'_, W>,
+        budget_ns: impl Fn(&Segment<W, B>) -> f64,
+        scratch: &mut Scratch,
+        account: &Account<'_>,
+        stats: &mut SearchStats,
+        hit: &mut impl FnMut(u32, u32),
+        left: &mut Vec<Range<u32>>,
+    ) -> bool {
+        left.clear();
+        left.extend(self.unindexed());
+        let mut probed = false;
         for segment in self.segments {
-            match self.probe_within(segment, query, radius_bits, &mut matches, &mut stats) {
+            let mut wanted = |id, distance_bits| {
+                if self.filter.wants(id) && !account.stopped() {
+                    hit(id, distance_bits);
+                }
+            };
+            match search.run(segment, self.codes, budget_ns(segment), scratch, account, stats, &mut wanted) {
                 Ok(true) => {
                     probed = true;
                     continue;
                 }
                 Ok(false) => {}
-                Err(Damaged) => stats.damaged_segments += 1,
+                Err(Damaged { .. }) => stats.damaged_segments += 1,
             }
-            scan_ids(segment.ids(), &mut matches, &mut stats);
+            left.push(segment.ids());
         }
-        for ids in self.unindexed() {
-            scan_ids(ids, &mut matches, &mut stats);
-        }
-        matches.sort_unstable();
-        // A sound segment reports no code twice. A damaged one might, or report some before it was found out and scanned.
-        matches.dedup();
-        finish(matches, stats, probed)
+        probed
     }
 
     /// The `k` codes nearest to the query (all if there are fewer), in order of distance, then id. Of codes at the same
@@ -104,34 +216,65 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// Exact. Grows the radius until it holds `k` codes, or scans once that is expected to be cheaper. Memory linear in
     /// `min(k, codes.len())` and the candidates.
     pub fn nearest(&self, query: &Code<W>, k: usize) -> Matches {
+        self.nearest_within(query, k, Code::<W>::BITS)
+    }
+
+    /// As [`Self::nearest`], of the codes within `radius_bits` (inclusive): a bound that the caller knows saves work.
+    pub fn nearest_within(&self, query: &Code<W>, k: usize, radius_bits: u32) -> Matches {
+        let radius_bits = radius_bits.min(Code::<W>::BITS);
         let k = k.min(self.codes.len() as usize);
-        let mut top = TopK::new(k, Code::<W>::BITS);
+        let mut top = TopK::new(k, radius_bits);
         let mut stats = SearchStats::default();
-        if k == 0 {
-            return finish(Vec::new(), stats, false);
-        }
-        let scan_ids = |ids: Range<u32>, top: &mut TopK, stats: &mut SearchStats| {
-            stats.scanned += u64::from(ids.end - ids.start);
-            scan::nearest_ids(self.codes, ids, query, top, self.except);
-        };
+        let account = Account::new(self.limit);
+        // What has to be scanned anyhow goes first: the nearer its codes, the less is left to look for.
         for ids in self.unindexed() {
-            scan_ids(ids, &mut top, &mut stats);
+            self.scan(&account).nearest(ids, query, &mut top, &mut stats);
         }
-        let complete = match self.probe_nearest(query, k, &mut top, &mut stats) {
-            Ok(complete) => complete,
-            Err(Damaged) => {
-                stats.damaged_segments += 1;
-                false
-            }
-        };
-        if !complete {
-            // What the segments gave is offered again by the scan.
-            top.forget(|id| self.segments.iter().any(|segment| segment.ids().contains(&id)));
-            for segment in self.segments {
-                scan_ids(segment.ids(), &mut top, &mut stats);
-            }
+        let search = Nearest { query, k };
+        let mut left = Vec::new();
+        let budget_ns = |segment: &_| self.budget_ns(segment);
+        let probed = with_scratch(|scratch| {
+            self.probe_nearest(&search, budget_ns, scratch, &account, &mut stats, &mut top, &mut left)
+        });
+        for ids in left {
+            self.scan(&account).nearest(ids, query, &mut top, &mut stats);
         }
-        finish(top.into_sorted(), stats, complete && !self.segments.is_empty())
+        Matches { matches: top.into_sorted(), complete: account.complete(), stats: stats.planned(probed) }
+    }
+
+    /// As [`Self::probe_within`], for the nearest codes: of the ids that are left, `top` holds none, but knows how far the
+    /// `k`-th nearest is at most.
+    pub(crate) fn probe_nearest(
+        &self,
+        search: &Nearest<'_, W>,
+        budget_ns: impl Fn(&Segment<W, B>) -> f64,
+        scratch: &mut Scratch,
+        account: &Account<'_>,
+        stats: &mut SearchStats,
+        top: &mut TopK,
+        left: &mut Vec<Range<u32>>,
+    ) -> bool {
+        let mut probed = false;
+        for segment in self.segments {
+            let Some(bound_bits) = top.radius_from(segment.ids().start) else { break };
+            let within = Reach {
+                allowed: self.filter.allowed(segment.ids()),
+                bound_bits,
+                budget_ns: budget_ns(segment),
+            };
+            let wants = |id| self.filter.wants(id);
+            match search.run(segment, self.codes, &within, scratch, account, stats, top, wants) {
+                Ok(true) => {
+                    probed = true;
+                    continue;
+                }
+                Ok(false) => {}
+                Err(Damaged { .. }) => stats.damaged_segments += 1,
+            }
+            top.forget(|id| segment.ids().contains(&id));
+            left.push(segment.ids());
+        }
+        probed
     }
 
     /// The codes searched.
@@ -146,66 +289,37 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
 
     /// Whether the id may be reported.
     pub(crate) fn wanted(&self, id: u32) -> bool {
-        scan::wanted(self.except, id)
+        self.filter.wants(id)
+    }
+
+    /// The scan of what the index leaves.
+    pub(crate) fn scan<'s>(&'s self, account: &'s Account<'s>) -> Scan<'s, C> {
+        Scan { codes: self.codes, filter: self.filter, account }
+    }
+
+    /// What a search of a segment may take.
+    pub(crate) fn budget_ns(&self, segment: &Segment<W, B>) -> f64 {
+        match self.strategy {
+            Strategy::Scan => 0.0,
+            Strategy::Index => f64::INFINITY,
+            Strategy::Auto => self.otherwise_ns(segment),
+        }
+    }
+
+    /// What it takes to do without a segment: to scan its codes, or to compare those that the filter lists.
+    pub(crate) fn otherwise_ns(&self, segment: &Segment<W, B>) -> f64 {
+        let costs = costs_of(segment);
+        match self.filter.allow {
+            None => costs.scan(),
+            Some(_) => costs.scan().min(self.filter.allowed(segment.ids()) as f64 * costs.fetch()),
+        }
     }
 
     /// The ranges of ids that no segment covers.
-    fn unindexed(&self) -> impl Iterator<Item = Range<u32>> {
+    pub(crate) fn unindexed(&self) -> impl Iterator<Item = Range<u32>> {
         let starts = std::iter::once(0).chain(self.segments.iter().map(|segment| segment.ids().end));
         let ends =
             self.segments.iter().map(|segment| segment.ids().start).chain(std::iter::once(self.codes.len()));
         starts.zip(ends).map(|(start, end)| start..end).filter(|ids| !ids.is_empty())
     }
-
-    /// Whether the index found everything within the radius; if not, nothing is known of the segment.
-    fn probe_within(
-        &self,
-        segment: &Segment<W, B>,
-        query: &Code<W>,
-        radius_bits: u32,
-        matches: &mut Vec<Match>,
-        stats: &mut SearchStats,
-    ) -> Result<bool, Damaged> {
-        match self.strategy {
-            Strategy::Scan => return Ok(false),
-            Strategy::Auto if !worth_within(segment, radius_bits) => return Ok(false),
-            Strategy::Auto | Strategy::Index => {}
-        }
-        let mut search = Search::new(std::slice::from_ref(segment), query, self.strategy)?;
-        if !search.look_up_to(radius_bits, stats)? {
-            return Ok(false);
-        }
-        let hit = |id, distance_bits| {
-            if self.wanted(id) {
-                matches.push(Match { distance_bits, id });
-            }
-        };
-        search.report(self.codes, radius_bits, hit, stats)?;
-        Ok(true)
-    }
-
-    /// Whether the index found the nearest codes of its segments; if not, `top` lacks some.
-    fn probe_nearest(
-        &self,
-        query: &Code<W>,
-        k: usize,
-        top: &mut TopK,
-        stats: &mut SearchStats,
-    ) -> Result<bool, Damaged> {
-        if self.segments.is_empty() {
-            return Ok(true);
-        }
-        let Some(plan) = Nearest::plan(self.segments, k, self.strategy) else { return Ok(false) };
-        let mut search = Search::new(self.segments, query, self.strategy)?;
-        plan.run(&mut search, self.codes, |id| self.wanted(id), top, stats)
-    }
-}
-
-fn finish(matches: Vec<Match>, mut stats: SearchStats, probed: bool) -> Matches {
-    stats.plan = match (probed, stats.scanned) {
-        (false, _) => Plan::Scan,
-        (true, 0) => Plan::Index,
-        (true, _) => Plan::Mixed,
-    };
-    Matches { matches, stats }
 }

@@ -26,14 +26,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod allocation;
 mod arrange;
 mod arrays;
 mod ball;
+mod batch;
 mod bit_order;
 mod build;
+mod costs;
 mod cut;
 mod dense;
 mod error;
+mod explain;
+mod filter;
 mod forest;
 mod format;
 #[doc(hidden)]
@@ -41,28 +46,34 @@ pub mod fuzzing;
 mod groups;
 mod index;
 mod join;
+mod limit;
 mod live;
 mod matches;
+mod nearest;
 mod pages;
 mod params;
 mod places;
-mod plan;
 mod probe;
 pub mod scan;
-mod search;
+mod scratch;
 mod segment;
 mod shells;
 mod sketch;
+mod strategy;
 mod topk;
 mod verify;
+mod within;
 
 pub use build::{build_segment, build_segment_without, write_segment, write_segment_without};
 pub use error::Error;
+pub use explain::{Explanation, SegmentPlan};
 pub use groups::{Groups, groups};
 pub use index::Index;
 pub use join::{Ended, JoinStats, Pair, join};
+pub use limit::Limit;
 pub use live::{Live, LiveParams, LiveStats, Snapshot};
-pub use matches::{Match, Matches, Plan, SearchStats};
+pub use matches::{Count, Match, Matches, Plan, SearchStats};
 pub use params::{BuildParams, Layout, Order};
-pub use plan::Strategy;
+pub use scratch::Scratch;
 pub use segment::Segment;
+pub use strategy::Strategy;

@@ -9,11 +9,38 @@ pub struct Match {
     pub id: u32,
 }
 
+impl Match {
+    /// A number that is ordered as the match is; comparing it is faster.
+    pub(crate) fn key(&self) -> u64 {
+        u64::from(self.distance_bits) << 32 | u64::from(self.id)
+    }
+}
+
 /// The answer to a search.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matches {
     /// The codes found, in order of distance, then id; each once.
     pub matches: Vec<Match>,
+    /// Whether these are all; false only if a [`crate::Limit`] ended the search. What was found is right all the same.
+    pub complete: bool,
+    /// The work it took.
+    pub stats: SearchStats,
+}
+
+impl Default for Matches {
+    /// Nothing found, and that is all.
+    fn default() -> Self {
+        Self { matches: Vec::new(), complete: true, stats: SearchStats::default() }
+    }
+}
+
+/// The answer to a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// How many codes lie within the radius.
+    pub count: u64,
+    /// Whether all were counted; false only if a [`crate::Limit`] ended the search.
+    pub complete: bool,
     /// The work it took.
     pub stats: SearchStats,
 }
@@ -37,16 +64,33 @@ pub enum Plan {
 pub struct SearchStats {
     /// How the codes were looked at.
     pub plan: Plan,
+    /// Tables of which buckets were looked up, over all segments.
+    pub tables: u64,
     /// Buckets looked up.
     pub probes: u64,
     /// Code ids found in them; an id counts once for each bucket it was found in.
     pub candidates: u64,
-    /// Candidates whose full distance was computed. Fewer than `candidates` if there were so many that the scan
-    /// was cheaper.
+    /// Candidates that were compared, by their sketch or their code. Fewer than `candidates` if there were so many that
+    /// the scan was cheaper, or if a limit ended the search.
+    pub compared: u64,
+    /// Candidates whose code was fetched from the collection: all that were compared where the segment keeps no sketches,
+    /// else those whose sketches were near enough.
     pub verified: u64,
     /// Codes compared by scanning.
     pub scanned: u64,
     /// Index segments found damaged during the search and scanned instead: the answer is complete, but they should
     /// be verified and built again.
     pub damaged_segments: u32,
+}
+
+impl SearchStats {
+    /// Says how the codes were looked at, once the search is over.
+    pub(crate) fn planned(mut self, probed: bool) -> Self {
+        self.plan = match (probed, self.scanned) {
+            (false, _) => Plan::Scan,
+            (true, 0) => Plan::Index,
+            (true, _) => Plan::Mixed,
+        };
+        self
+    }
 }

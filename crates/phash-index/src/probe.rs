@@ -1,54 +1,74 @@
-//! Owns the search of one index segment: look buckets up, list their candidates, compute full distances, and report
-//! each hit once. The three loops are apart so that the memory accesses within each do not wait for one another.
+//! Owns the search of one index segment: look buckets up, sift their entries by their sketches, fetch the codes that are
+//! left, and report each hit once. The loops are apart so that the memory accesses within each do not wait for one another.
 //!
 //! What must hold: nothing read from the segment is used as an index before it is checked, and a hit is reported only
-//! by the first shell able to find it (the canonical-table rule), so that no set of seen ids is needed.
+//! in the first table able to find it (the canonical-table rule), so that no set of seen ids is needed.
 
 use std::ops::Range;
 
 use phash_code::{Code, Codes, Kernel};
+use zerocopy::little_endian::U32;
 
 use crate::Segment;
-use crate::ball::{for_each_mask, shell_size, step};
+use crate::allocation::Shell;
+use crate::arrays::{Arrays, Table};
+use crate::ball::{for_each_mask, shell_size};
 use crate::cut::Substring;
-use crate::dense::DenseBucket;
-use crate::segment::TableView;
-
-/// The segment contradicts itself; it must not be used.
-#[derive(Debug)]
-pub(crate) struct Damaged;
+use crate::limit::Account;
+use crate::pages::Damaged;
+use crate::shells::SHELLS;
+use crate::sketch::{Window, ordered_bits, sketch};
 
 /// How many dense buckets can be gone through in the time one is searched for.
 const DENSE_SEARCH: u64 = 8;
+/// How many buckets ahead their first bytes are asked for: enough for memory to answer.
+const AHEAD: usize = 8;
+/// Candidates whose codes are fetched between two looks at whether to go on.
+const CHUNK: usize = 4096;
 
-/// A shell of one table: the distance at which its substring is probed.
+/// A shell of one table that was looked up.
+#[derive(Clone, Debug)]
 struct Task {
-    table: usize,
-    shell: u32,
+    shell: Shell,
     /// Its part of `buckets`, of `dense`, and of `candidates`.
     buckets: Range<usize>,
     dense: Range<usize>,
     candidates: Range<usize>,
 }
 
-/// One query on one segment.
-pub(crate) struct Probe<'s, const W: usize> {
-    query: Code<W>,
-    ids: Range<u32>,
-    tables: Vec<TableView<'s>>,
+/// The buffers of a probe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Buffers {
     /// The query's substrings.
     values: Vec<u32>,
+    /// The query's sketch in the table at hand.
+    sketch: Vec<u32>,
     /// How many shells of each table have been reported: distances below this have been met.
     done: Vec<u32>,
+    /// How many have been looked up.
+    taken: Vec<u32>,
     tasks: Vec<Task>,
-    /// Listed buckets found: places in the ids of their table, checked.
+    /// Buckets found: places in the ids of their table, checked.
     buckets: Vec<(u32, u32)>,
-    dense: Vec<&'s DenseBucket>,
+    /// Numbers of the dense buckets found, within those of their table.
+    dense: Vec<u32>,
     /// Ids relative to the segment's first, checked.
     candidates: Vec<u32>,
 }
 
-/// What looking the buckets up found.
+/// One query on one segment.
+pub(crate) struct Probe<'s, 'b, const W: usize> {
+    query: Code<W>,
+    /// The query's bits in the segment's order.
+    ordered: Code<W>,
+    ids: Range<u32>,
+    arrays: Arrays<'s, W>,
+    substrings: &'s [Substring],
+    complete: bool,
+    buffers: &'b mut Buffers,
+}
+
+/// What looking a shell up found.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
     pub(crate) probes: u64,
@@ -57,173 +77,302 @@ pub(crate) struct Found {
     pub(crate) candidates: u64,
 }
 
-impl Found {
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self {
-            probes: self.probes + other.probes,
-            buckets: self.buckets + other.buckets,
-            candidates: self.candidates + other.candidates,
+impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
+    pub(crate) fn new<B: AsRef<[u8]>>(
+        segment: &'s Segment<W, B>,
+        query: &Code<W>,
+        buffers: &'b mut Buffers,
+    ) -> Result<Self, Damaged> {
+        let arrays = segment.reader()?;
+        let ordered = segment.order().apply(query);
+        let substrings = segment.tables();
+        let words = ordered.to_le_words();
+        buffers.values.clear();
+        buffers
+            .values
+            .extend(substrings.iter().map(|&substring| Window::of_substring::<W>(substring).of(&words)));
+        for shells in [&mut buffers.done, &mut buffers.taken] {
+            shells.clear();
+            shells.resize(substrings.len(), 0);
         }
-    }
-}
-
-impl<'s, const W: usize> Probe<'s, W> {
-    pub(crate) fn new<B: AsRef<[u8]>>(segment: &'s Segment<W, B>, query: &Code<W>) -> Result<Self, Damaged> {
-        let tables = segment.table_views().collect::<Option<Vec<_>>>().ok_or(Damaged)?;
-        #[expect(clippy::cast_possible_truncation, reason = "at most MAX_LEN_BITS bits")]
-        let value =
-            |table: &TableView<'_>| query.bits(table.substring.first_bit, table.substring.len_bits) as u32;
-        Ok(Self {
-            query: *query,
-            ids: segment.ids(),
-            values: tables.iter().map(value).collect(),
-            done: vec![0; tables.len()],
-            tables,
-            tasks: Vec::new(),
-            buckets: Vec::new(),
-            dense: Vec::new(),
-            candidates: Vec::new(),
-        })
+        buffers.tasks.clear();
+        buffers.buckets.clear();
+        buffers.dense.clear();
+        let complete = segment.is_complete();
+        Ok(Self { query: *query, ordered, ids: segment.ids(), arrays, substrings, complete, buffers })
     }
 
-    /// Looks up the buckets of step `radius_bits`, beside those looked up since the last report. Steps must come in order.
-    pub(crate) fn look_up_step(&mut self, radius_bits: u32) -> Result<Found, Damaged> {
-        let (table, distance_bits) = step(radius_bits, self.table_count());
-        self.look_up(table as usize, distance_bits)
+    pub(crate) fn table_count(&self) -> usize {
+        self.substrings.len()
     }
 
-    pub(crate) fn table_count(&self) -> u32 {
-        u32::try_from(self.tables.len()).unwrap_or(u32::MAX)
+    pub(crate) fn code_count(&self) -> u32 {
+        self.ids.end - self.ids.start
     }
 
-    /// The table that step `radius_bits` probes and at which distance.
-    pub(crate) fn shell_of(&self, radius_bits: u32) -> Option<(Substring, u32)> {
-        let (table, distance_bits) = step(radius_bits, self.table_count());
-        self.tables.get(table as usize).map(|table| (table.substring, distance_bits))
+    /// For each table the length of its substring and the estimates at the query's value.
+    pub(crate) fn estimates(&self) -> impl Iterator<Item = Result<(u32, [u8; SHELLS]), Damaged>> {
+        let tables = self.substrings.iter().zip(&self.buffers.values).enumerate();
+        tables.map(|(table, (substring, &value))| Ok((substring.len_bits, self.arrays.shells(table, value)?)))
     }
 
-    fn look_up(&mut self, number: usize, shell: u32) -> Result<Found, Damaged> {
-        let table = self.tables.get(number).ok_or(Damaged)?;
-        let value = self.values[number];
-        let len_bits = table.substring.len_bits;
-        let (first_bucket, first_dense) = (self.buckets.len(), self.dense.len());
-        let probes = shell_size(len_bits, shell);
+    /// Looks the buckets of a shell up, beside those looked up since the last report. Shells of a table must come in order.
+    pub(crate) fn look_up(&mut self, shell: Shell) -> Result<Found, Damaged> {
+        let table = self.arrays.table(shell.table)?;
+        let value = self.buffers.values[shell.table];
+        let len_bits = self.substrings[shell.table].len_bits;
+        let (first_bucket, first_dense) = (self.buffers.buckets.len(), self.buffers.dense.len());
+        let probes = shell_size(len_bits, shell.distance_bits);
         let mut candidates = 0;
         // Every bucket is written down and the empty ones are written over: a branch on offsets that have yet to
         // arrive from memory would be guessed wrong once in a few buckets, and each time stop the reads behind it.
-        let most = first_bucket + probes as usize;
-        self.buckets.resize(most, (0, 0));
+        self.buffers.buckets.resize(first_bucket + probes as usize, (0, 0));
         let mut next = first_bucket;
-        let (mut backwards, mut last) = (false, 0);
-        let buckets = &mut self.buckets[..];
-        for_each_mask(len_bits, shell, |mask| {
-            let at = (value ^ mask) as usize;
-            let Some([start, end]) = table.offsets.get(at..at + 2) else { return };
-            let (start, end) = (start.get(), end.get());
-            buckets[next] = (start, end);
-            next += usize::from(start < end);
-            candidates += u64::from(end.saturating_sub(start));
-            backwards |= start > end;
-            last = last.max(end);
+        let buckets = &mut self.buffers.buckets[..];
+        let mut damage = None;
+        for_each_mask(len_bits, shell.distance_bits, |mask| match table.bucket(value ^ mask) {
+            Ok((start, end)) => {
+                buckets[next] = (start, end);
+                next += usize::from(start < end);
+                candidates += u64::from(end - start);
+            }
+            Err(damaged) => damage = Some(damaged),
         });
-        self.buckets.truncate(next);
-        if backwards || last as usize > table.ids.len() {
-            return Err(Damaged);
+        self.buffers.buckets.truncate(next);
+        if let Some(damaged) = damage {
+            return Err(damaged);
         }
-        let mut meet = |bucket: &'s DenseBucket| {
-            candidates += bucket.ids.len();
-            self.dense.push(bucket);
+        let (dense, dense_values) = self.arrays.dense(shell.table);
+        let mut meet = |number: usize| {
+            candidates += dense[number].ids.len();
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a table has at most 2^MAX_LEN_BITS buckets"
+            )]
+            self.buffers.dense.push(number as u32);
         };
         // They ascend by value: a few values are found by halving, many by going through all.
-        if u64::from(probes) * DENSE_SEARCH < table.dense.len() as u64 {
-            for_each_mask(len_bits, shell, |mask| {
-                let found = table.dense_values.binary_search(&(value ^ mask));
-                found.into_iter().for_each(|at| meet(&table.dense[at]));
+        if u64::from(probes) * DENSE_SEARCH < dense.len() as u64 {
+            for_each_mask(len_bits, shell.distance_bits, |mask| {
+                let found = dense_values.binary_search(&(value ^ mask));
+                found.into_iter().for_each(&mut meet);
             });
         } else {
-            let in_shell = |(other, _): &(&u32, &DenseBucket)| (**other ^ value).count_ones() == shell;
-            table.dense_values.iter().zip(table.dense).filter(in_shell).for_each(|(_, bucket)| meet(bucket));
+            let in_shell = |other: &u32| (other ^ value).count_ones() == shell.distance_bits;
+            let numbers = dense_values.iter().enumerate().filter(|(_, other)| in_shell(other));
+            numbers.for_each(|(number, _)| meet(number));
         }
-        self.tasks.push(Task {
-            table: number,
-            shell,
-            candidates: 0..0,
-            buckets: first_bucket..self.buckets.len(),
-            dense: first_dense..self.dense.len(),
-        });
-        let buckets = (self.buckets.len() - first_bucket + self.dense.len() - first_dense) as u64;
-        Ok(Found { probes: u64::from(probes), buckets, candidates })
+        let buckets = first_bucket..self.buffers.buckets.len();
+        let dense = first_dense..self.buffers.dense.len();
+        let found = (buckets.len() + dense.len()) as u64;
+        self.buffers.taken[shell.table] = shell.distance_bits + 1;
+        self.buffers.tasks.push(Task { shell, candidates: 0..0, buckets, dense });
+        Ok(Found { probes: u64::from(probes), buckets: found, candidates })
     }
 
-    /// Verifies the candidates of the buckets looked up last and calls `hit(id, distance_bits)` for each code that is
-    /// within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many distances were computed.
+    /// Forgets what was looked up last so that at most `most` candidates of the shells since the last report are left;
+    /// returns how many are.
+    pub(crate) fn truncate(&mut self, most: u64) -> u64 {
+        let Buffers { tasks, buckets, dense, .. } = &mut *self.buffers;
+        let mut kept = 0;
+        let mut fits = |candidates: u64| {
+            let fits = kept + candidates <= most;
+            // Once one does not fit, none behind it is taken.
+            kept = if fits { kept + candidates } else { most };
+            fits && kept <= most
+        };
+        for task in tasks {
+            let (all_dense, _) = self.arrays.dense(task.shell.table);
+            let listed = buckets[task.buckets.clone()].iter();
+            task.buckets.end =
+                task.buckets.start + listed.take_while(|(start, end)| fits(u64::from(end - start))).count();
+            let bitmaps = dense[task.dense.clone()].iter();
+            task.dense.end = task.dense.start
+                + bitmaps.take_while(|&&number| fits(all_dense[number as usize].ids.len())).count();
+        }
+        kept
+    }
+
+    /// Verifies the candidates of the shells looked up since the last report and calls `hit(id, distance_bits)` for each
+    /// code that is within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many codes were
+    /// fetched.
     pub(crate) fn report<C: Codes<W> + ?Sized>(
         &mut self,
         codes: &C,
         radius_bits: u32,
+        account: &Account<'_>,
         mut hit: impl FnMut(u32, u32),
     ) -> Result<u64, Damaged> {
+        let fetched = if self.complete {
+            self.sift_complete(radius_bits, account, &mut hit)?;
+            0
+        } else {
+            self.sift(radius_bits, account)?;
+            self.fetch(codes, radius_bits, account, &mut hit)?
+        };
+        let buffers = &mut *self.buffers;
+        buffers.done.copy_from_slice(&buffers.taken);
+        buffers.tasks.clear();
+        buffers.buckets.clear();
+        buffers.dense.clear();
+        Ok(fetched)
+    }
+
+    /// Reports the entries whose substring and sketch, which together are the code, lie within the radius.
+    fn sift_complete(
+        &mut self,
+        radius_bits: u32,
+        account: &Account<'_>,
+        hit: &mut impl FnMut(u32, u32),
+    ) -> Result<(), Damaged> {
+        let Buffers { sketch: own, tasks, buckets, done, taken, .. } = &mut *self.buffers;
+        let (substrings, first_id, planes) = (self.substrings, self.ids.start, self.arrays.plane_count());
         let kernel = Kernel::detect();
+        let mut damage = None;
+        for task in tasks {
+            if !account.goes_on() {
+                break;
+            }
+            let (number, shell_bits) = (task.shell.table, task.shell.distance_bits);
+            let Some(left_bits) = radius_bits.checked_sub(shell_bits) else { continue };
+            let table = self.arrays.table(number)?;
+            own.resize(planes, 0);
+            sketch(&self.ordered, substrings[number], own);
+            for_each_bucket(&table, &buckets[task.buckets.clone()], |start, len, words| {
+                kernel.within_planes(own, words, len, left_bits, |place, rest_bits| {
+                    // The differing bits outside of the substring, each in its place.
+                    let differing =
+                        own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
+                    let differing = ordered_bits::<W>(substrings[number], differing);
+                    let distance_in = |table: usize| {
+                        Window::of_substring::<W>(substrings[table]).of(&differing).count_ones()
+                    };
+                    // In its own table it was not met before: a value is looked up once.
+                    let met = |table: usize| {
+                        let most = if table < number { taken[table] } else { done[table] };
+                        table != number && most > 0 && distance_in(table) < most
+                    };
+                    if (0..substrings.len()).any(met) {
+                        return;
+                    }
+                    match table.id(start + place) {
+                        Ok(local) => hit(first_id + local, shell_bits + rest_bits),
+                        Err(damaged) => damage = Some(damaged),
+                    }
+                });
+            })?;
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// Lists as candidates the ids whose sketches lie within the radius; all ids where there are no sketches.
+    fn sift(&mut self, radius_bits: u32, account: &Account<'_>) -> Result<(), Damaged> {
+        let Buffers { sketch: own, tasks, buckets, dense, candidates, .. } = &mut *self.buffers;
+        let planes = self.arrays.plane_count();
+        let kernel = Kernel::detect();
+        candidates.clear();
+        let mut damage = None;
+        for task in tasks {
+            if !account.goes_on() {
+                break;
+            }
+            let first = candidates.len();
+            let number = task.shell.table;
+            let table = self.arrays.table(number)?;
+            let buckets = &buckets[task.buckets.clone()];
+            if planes == 0 {
+                for &(start, end) in buckets {
+                    candidates.extend(table.ids(start, end)?.iter().map(|id| id.get()));
+                }
+            } else if let Some(left_bits) = radius_bits.checked_sub(task.shell.distance_bits) {
+                own.resize(planes, 0);
+                sketch(&self.ordered, self.substrings[number], own);
+                for_each_bucket(&table, buckets, |start, len, words| {
+                    kernel.within_planes(own, words, len, left_bits, |place, _| {
+                        match table.id(start + place) {
+                            Ok(id) => candidates.push(id),
+                            Err(damaged) => damage = Some(damaged),
+                        }
+                    });
+                })?;
+            }
+            let (all_dense, _) = self.arrays.dense(number);
+            for &bucket in &dense[task.dense.clone()] {
+                candidates.extend(&all_dense[bucket as usize].ids);
+            }
+            task.candidates = first..candidates.len();
+        }
         let all_ids = self.ids.end - self.ids.start;
+        if candidates.iter().any(|&local| local >= all_ids) {
+            damage = Some(Damaged::at(0));
+        }
+        damage.map_or(Ok(()), Err)
+    }
+
+    /// Computes the full distance of the candidates. Returns how many.
+    fn fetch<C: Codes<W> + ?Sized>(
+        &self,
+        codes: &C,
+        radius_bits: u32,
+        account: &Account<'_>,
+        hit: &mut impl FnMut(u32, u32),
+    ) -> Result<u64, Damaged> {
+        let Buffers { tasks, candidates, done, taken, .. } = &*self.buffers;
+        let (substrings, first_id) = (self.substrings, self.ids.start);
         // Most collections hold the segment's codes side by side; the others are asked for each code.
-        let side_by_side = codes.run(self.ids.start);
+        let side_by_side = codes.run(first_id);
         let code_of = |local: u32| match side_by_side.get(local as usize) {
             Some(code) => Some(code),
-            None => codes.get(self.ids.start + local),
+            None => codes.get(first_id + local),
         };
-        self.candidates.clear();
-        let mut sane = true;
-        for task in &mut self.tasks {
-            let table = &self.tables[task.table];
-            let start = self.candidates.len();
-            for &(start, end) in &self.buckets[task.buckets.clone()] {
-                let listed = table.ids.get(start as usize..end as usize).ok_or(Damaged)?;
-                self.candidates.extend(listed.iter().map(|id| {
-                    sane &= id.get() < all_ids;
-                    id.get()
-                }));
+        let kernel = Kernel::detect();
+        let (mut current, mut sane) = (0, true);
+        let mut fetched = 0;
+        for chunk in candidates.chunks(CHUNK) {
+            if !account.goes_on() {
+                break;
             }
-            for bucket in &self.dense[task.dense.clone()] {
-                self.candidates.extend(&bucket.ids);
-            }
-            task.candidates = start..self.candidates.len();
+            let places =
+                (0..=u32::MAX).zip(chunk).filter_map(|(place, &local)| Some((place, code_of(local)?)));
+            kernel.within_each(&self.query, places, radius_bits, |place, distance_bits| {
+                let local = chunk[place as usize];
+                let at = fetched + place as usize;
+                while tasks.get(current).is_some_and(|task| task.candidates.end <= at) {
+                    current += 1;
+                }
+                let (Some(task), Some(code)) = (tasks.get(current), code_of(local)) else { return };
+                let differing = (self.arrays.order().apply(code) ^ self.ordered).to_le_words();
+                let distance_in =
+                    |table: usize| Window::of_substring::<W>(substrings[table]).of(&differing).count_ones();
+                // A code in the wrong bucket: the table was built from other codes, or damaged.
+                sane &= distance_in(task.shell.table) == task.shell.distance_bits;
+                // Met in an earlier report, or, of the shells looked up together, in an earlier table.
+                let met = |table: usize| {
+                    let most = if table < task.shell.table { taken[table] } else { done[table] };
+                    most > 0 && distance_in(table) < most
+                };
+                if !(0..substrings.len()).any(met) {
+                    hit(first_id + local, distance_bits);
+                }
+            });
+            fetched += chunk.len();
         }
-        if !sane {
-            return Err(Damaged);
-        }
-        let (tasks, tables, candidates, done) = (&self.tasks, &self.tables, &self.candidates, &mut self.done);
-        let mut reported = 0;
-        // All tasks in one loop; which task a candidate is of matters for hits only.
-        let places =
-            (0..=u32::MAX).zip(candidates).filter_map(|(place, &local)| Some((place, code_of(local)?)));
-        kernel.within_each(&self.query, places, radius_bits, |place, distance_bits| {
-            while let Some(task) = tasks.get(reported)
-                && task.candidates.end <= place as usize
-            {
-                done[task.table] = task.shell + 1;
-                reported += 1;
-            }
-            let local = candidates[place as usize];
-            let (Some(task), Some(code)) = (tasks.get(reported), code_of(local)) else { return };
-            let differing = self.query ^ *code;
-            let distance_in = |table: &TableView<'_>| {
-                differing.bits(table.substring.first_bit, table.substring.len_bits).count_ones()
-            };
-            // A code in the wrong bucket: the table was built from other codes, or damaged.
-            sane &= distance_in(&tables[task.table]) == task.shell;
-            if !tables.iter().zip(&*done).any(|(table, &done)| distance_in(table) < done) {
-                hit(self.ids.start + local, distance_bits);
-            }
-        });
-        if !sane {
-            return Err(Damaged);
-        }
-        for task in &tasks[reported..] {
-            done[task.table] = task.shell + 1;
-        }
-        self.tasks.clear();
-        self.buckets.clear();
-        self.dense.clear();
-        Ok(self.candidates.len() as u64)
+        if sane { Ok(fetched as u64) } else { Err(Damaged::at(0)) }
     }
+}
+
+/// Calls `sift(first entry, entries, planes)` for each bucket of a table; the first bytes of later ones are on their way.
+#[inline(always)]
+fn for_each_bucket(
+    table: &Table<'_>,
+    buckets: &[(u32, u32)],
+    mut sift: impl FnMut(usize, usize, &[U32]),
+) -> Result<(), Damaged> {
+    for (number, &(start, end)) in buckets.iter().enumerate() {
+        if let Some(&(ahead, _)) = buckets.get(number + AHEAD) {
+            table.prefetch_bucket(ahead);
+        }
+        sift(start as usize, (end - start) as usize, table.planes(start, end)?);
+    }
+    Ok(())
 }

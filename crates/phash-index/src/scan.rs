@@ -4,23 +4,30 @@
 use std::ops::Range;
 
 use phash_code::{Code, Codes, Kernel};
-use roaring::RoaringBitmap;
 
+use crate::costs::Costs;
+use crate::filter::Filter;
+use crate::limit::{Account, Limit};
 use crate::topk::TopK;
-use crate::{Match, Matches, Plan, SearchStats};
+use crate::{Match, Matches, SearchStats};
 
 /// The most codes compared between two looks at the radius of a nearest-neighbour scan.
 const MAX_CHUNK: u32 = 4096;
+/// Codes compared between two looks at whether to go on.
+const CHUNK: u32 = 65_536;
 
 /// Every code within `radius_bits` (inclusive) of the query, in order of distance, then id.
 ///
 /// Time linear in `codes.len()`, at the speed of memory; memory linear in the matches.
 pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, radius_bits: u32) -> Matches {
-    let ids = 0..codes.len();
     let mut matches = Vec::new();
-    within_ids(codes, ids.clone(), query, radius_bits, None, &mut matches);
-    matches.sort_unstable();
-    Matches { matches, stats: stats(ids) }
+    let scan = Scan { codes, filter: Filter::default(), account: &Account::new(Limit::default()) };
+    let mut stats = SearchStats::default();
+    scan.within(0..codes.len(), query, radius_bits, &mut stats, &mut |id, distance_bits| {
+        matches.push(Match { distance_bits, id });
+    });
+    matches.sort_unstable_by_key(Match::key);
+    Matches { matches, complete: true, stats }
 }
 
 /// The `k` codes nearest to the query (all if there are fewer), in order of distance, then id. Of codes at the same
@@ -28,69 +35,136 @@ pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, 
 ///
 /// Time linear in `codes.len()`, at the speed of memory; memory linear in `min(k, codes.len())`.
 pub fn nearest<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, k: usize) -> Matches {
-    let ids = 0..codes.len();
-    let mut top = TopK::new(k.min(ids.len()), Code::<W>::BITS);
-    nearest_ids(codes, ids.clone(), query, &mut top, None);
-    Matches { matches: top.into_sorted(), stats: stats(ids) }
+    let mut top = TopK::new(k.min(codes.len() as usize), Code::<W>::BITS);
+    let scan = Scan { codes, filter: Filter::default(), account: &Account::new(Limit::default()) };
+    let mut stats = SearchStats::default();
+    scan.nearest(0..codes.len(), query, &mut top, &mut stats);
+    Matches { matches: top.into_sorted(), complete: true, stats }
 }
 
-fn stats(ids: Range<u32>) -> SearchStats {
-    SearchStats { plan: Plan::Scan, scanned: u64::from(ids.end - ids.start), ..SearchStats::default() }
+/// Codes to be scanned, which of them may be reported, and the account of it.
+pub(crate) struct Scan<'a, C: ?Sized> {
+    pub(crate) codes: &'a C,
+    pub(crate) filter: Filter<'a>,
+    pub(crate) account: &'a Account<'a>,
 }
 
-/// Whether an id is to be reported.
-pub(crate) fn wanted(except: Option<&RoaringBitmap>, id: u32) -> bool {
-    except.is_none_or(|except| !except.contains(id))
-}
+impl<C: ?Sized> Scan<'_, C> {
+    /// Calls `hit(id, distance_bits)` for the codes `ids` within the radius that are wanted, by ascending id.
+    // Not inlined, so that a scan runs the same machine code whoever asks for it.
+    #[inline(never)]
+    pub(crate) fn within<const W: usize>(
+        &self,
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+        stats: &mut SearchStats,
+        hit: &mut impl FnMut(u32, u32),
+    ) where
+        C: Codes<W>,
+    {
+        let Self { codes, filter, account } = *self;
+        if self.listing_is_cheaper::<W>(&ids) {
+            return self.for_each_listed(ids, query, stats, |id, distance_bits| {
+                if distance_bits <= radius_bits {
+                    hit(id, distance_bits);
+                }
+            });
+        }
+        let kernel = Kernel::detect();
+        let mut next = ids.start;
+        while let Some(chunk) = self.grant(next..ids.end, CHUNK, stats) {
+            for_each_run(codes, chunk.clone(), |first_id, run| {
+                kernel.within(query, run, radius_bits, |index, distance_bits| {
+                    let id = first_id + id_of(index);
+                    if filter.wants(id) && !account.stopped() {
+                        hit(id, distance_bits);
+                    }
+                });
+            });
+            next = chunk.end;
+        }
+    }
 
-/// Appends the codes `ids` within the radius that are wanted, by ascending id. Not inlined, so that a scan runs the same
-/// machine code whoever asks for it.
-#[inline(never)]
-pub(crate) fn within_ids<const W: usize, C: Codes<W> + ?Sized>(
-    codes: &C,
-    ids: Range<u32>,
-    query: &Code<W>,
-    radius_bits: u32,
-    except: Option<&RoaringBitmap>,
-    matches: &mut Vec<Match>,
-) {
-    let kernel = Kernel::detect();
-    for_each_run(codes, ids, |first_id, run| {
-        kernel.within(query, run, radius_bits, |index, distance_bits| {
-            let id = first_id + id_of(index);
-            if wanted(except, id) {
-                matches.push(Match { distance_bits, id });
-            }
-        });
-    });
-}
-
-/// Offers the codes `ids` that are wanted to `top`, which must hold none of them.
-#[inline(never)]
-pub(crate) fn nearest_ids<const W: usize, C: Codes<W> + ?Sized>(
-    codes: &C,
-    ids: Range<u32>,
-    query: &Code<W>,
-    top: &mut TopK,
-    except: Option<&RoaringBitmap>,
-) {
-    let kernel = Kernel::detect();
-    // Short chunks at first: until there are k matches everything is one.
-    let mut chunk = 64;
-    let mut next = ids.start;
-    while next < ids.end {
-        let Some(radius_bits) = top.radius_from(next) else { return };
-        let end = ids.end.min(next.saturating_add(chunk));
-        for_each_run(codes, next..end, |first_id, run| {
-            kernel.within(query, run, radius_bits, |index, distance_bits| {
-                let id = first_id + id_of(index);
-                if wanted(except, id) {
+    /// Offers the codes `ids` that are wanted to `top`, which must hold none of them.
+    #[inline(never)]
+    pub(crate) fn nearest<const W: usize>(
+        &self,
+        ids: Range<u32>,
+        query: &Code<W>,
+        top: &mut TopK,
+        stats: &mut SearchStats,
+    ) where
+        C: Codes<W>,
+    {
+        let Self { codes, filter, .. } = *self;
+        if self.listing_is_cheaper::<W>(&ids) {
+            return self.for_each_listed(ids, query, stats, |id, distance_bits| {
+                if top.radius_from(id).is_some_and(|radius_bits| distance_bits <= radius_bits) {
                     top.offer(Match { distance_bits, id });
                 }
             });
-        });
-        next = end;
-        chunk = (chunk * 2).min(MAX_CHUNK);
+        }
+        let kernel = Kernel::detect();
+        // Short chunks at first: until there are k matches everything is one.
+        let mut size = 64;
+        let mut next = ids.start;
+        while let Some(radius_bits) = top.radius_from(next)
+            && let Some(chunk) = self.grant(next..ids.end, size, stats)
+        {
+            for_each_run(codes, chunk.clone(), |first_id, run| {
+                kernel.within(query, run, radius_bits, |index, distance_bits| {
+                    let id = first_id + id_of(index);
+                    if filter.wants(id) {
+                        top.offer(Match { distance_bits, id });
+                    }
+                });
+            });
+            next = chunk.end;
+            size = (size * 2).min(MAX_CHUNK);
+        }
+        // Behind k codes at distance 0 nothing can enter: that is as good as scanned.
+    }
+
+    /// The next of `ids` to be scanned, at most `size`, if any are left and may be.
+    fn grant(&self, ids: Range<u32>, size: u32, stats: &mut SearchStats) -> Option<Range<u32>> {
+        if ids.is_empty() || !self.account.goes_on() {
+            return None;
+        }
+        let granted = self.account.grant(u64::from(size.min(ids.end - ids.start)));
+        stats.scanned += granted;
+        // No more than was asked for.
+        let end = ids.start + u32::try_from(granted).unwrap_or(0);
+        (granted > 0).then_some(ids.start..end)
+    }
+
+    /// Whether so few ids are allowed that fetching their codes takes less than scanning all.
+    fn listing_is_cheaper<const W: usize>(&self, ids: &Range<u32>) -> bool
+    where
+        C: Codes<W>,
+    {
+        let costs = Costs::of::<W>(ids.end - ids.start, 0, 0, false);
+        self.filter.allow.is_some() && self.filter.allowed(ids.clone()) as f64 * costs.fetch() < costs.scan()
+    }
+
+    fn for_each_listed<const W: usize>(
+        &self,
+        ids: Range<u32>,
+        query: &Code<W>,
+        stats: &mut SearchStats,
+        mut visit: impl FnMut(u32, u32),
+    ) where
+        C: Codes<W>,
+    {
+        for id in self.filter.listed(ids) {
+            if !self.account.goes_on() || self.account.grant(1) == 0 {
+                return;
+            }
+            stats.scanned += 1;
+            if let Some(code) = self.codes.get(id) {
+                visit(id, query.distance(code));
+            }
+        }
     }
 }
 

@@ -5,16 +5,16 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use phash_code::{Code, Codes};
-use zerocopy::little_endian::U32;
 
 use crate::arrays::Arrays;
 use crate::bit_order::BitOrder;
 use crate::build::build_segment;
 use crate::cut::Substring;
-use crate::dense::{self, DenseBucket, DenseBuckets};
+use crate::dense::{self, DenseBuckets};
 use crate::format::{self, Meta, check_crc32};
 use crate::pages::{Damaged, Pages};
 use crate::places::Places;
+use crate::sketch::PLANE_BITS;
 use crate::{BuildParams, Error};
 
 /// An immutable index segment: the bucket tables of a range of code ids, over any bytes (a vector, a mapped file).
@@ -126,13 +126,16 @@ impl<const W: usize, B> Segment<W, B> {
         self.meta.planes as usize
     }
 
+    /// Whether a substring and its sketch are always the whole code.
+    pub(crate) fn is_complete(&self) -> bool {
+        let shortest = self.places.substrings.iter().map(|substring| substring.len_bits).min().unwrap_or(0);
+        let sketch_bits = u64::from(self.meta.planes) * u64::from(PLANE_BITS);
+        sketch_bits > 0 && sketch_bits + u64::from(shortest) >= u64::from(Code::<W>::BITS)
+    }
+
     /// The order in which the segment takes the bits of a code.
     pub(crate) fn order(&self) -> &BitOrder<W> {
         &self.order
-    }
-
-    pub(crate) fn places(&self) -> &Places {
-        &self.places
     }
 
     pub(crate) fn meta(&self) -> &Meta {
@@ -141,48 +144,5 @@ impl<const W: usize, B> Segment<W, B> {
 
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
-    }
-
-    /// How many ids the bucket of a stored code holds that the dense buckets account for, on average.
-    pub(crate) fn dense_bucket_ids(&self) -> f64 {
-        let all_ids = f64::from(self.meta.held_ids).max(1.0) * self.places.tables.len() as f64;
-        self.dense.squares() / all_ids
-    }
-}
-
-/// One bucket table of a segment, all of its pages good.
-pub(crate) struct TableView<'s> {
-    pub(crate) substring: Substring,
-    /// One more than the substring has values.
-    pub(crate) offsets: &'s [U32],
-    /// The listed ids, relative to the segment's first.
-    pub(crate) ids: &'s [U32],
-    /// The buckets kept as bitmaps; they are empty in `offsets`.
-    pub(crate) dense: &'s [DenseBucket],
-    /// Their values, ascending.
-    pub(crate) dense_values: &'s [u32],
-}
-
-impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
-    /// The tables; `None` stands for one that is damaged.
-    pub(crate) fn table_views(&self) -> impl Iterator<Item = Option<TableView<'_>>> {
-        let arrays = self.reader().ok();
-        self.tables().iter().enumerate().map(move |(number, &substring)| {
-            let arrays = arrays?;
-            let table = arrays.table(number).ok()?;
-            let (dense, dense_values) = arrays.dense(number);
-            Some(TableView {
-                substring,
-                offsets: table.offsets().ok()?,
-                ids: table.ids(0, table.listed_ids()).ok()?,
-                dense,
-                dense_values,
-            })
-        })
-    }
-
-    /// The substring of each table.
-    pub(crate) fn cut(&self) -> impl ExactSizeIterator<Item = Substring> {
-        self.tables().iter().copied()
     }
 }

@@ -27,10 +27,17 @@ impl Substring {
     }
 }
 
+/// `2^(i / 8)`.
+const EIGHTHS: [f32; STEPS as usize] =
+    [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_6, 1.542_210_8, 1.681_792_8, 1.834_008_1];
+
 /// About how many ids an estimate stands for.
 #[inline]
-pub(crate) fn estimate(byte: u8) -> f64 {
-    if byte == 0 { 0.0 } else { ((f64::from(byte) - 1.0) / f64::from(STEPS)).exp2() }
+pub(crate) fn estimate(byte: u8) -> f32 {
+    match byte.checked_sub(1) {
+        None => 0.0,
+        Some(log) => EIGHTHS[usize::from(log % 8)] * (1u64 << (log / 8)) as f32,
+    }
 }
 
 /// The bytes of counts, by looking them up.
@@ -140,7 +147,7 @@ mod tests {
             let off = if count < 4096 { 0.5 } else { 0.504 };
             assert!((byte - exact.min(255.0)).abs() <= off, "{count}: {byte}, not {exact}");
             if exact < 255.0 {
-                assert!((estimate(scale.byte(count)) / count as f64).log2().abs() <= off / 8.0);
+                assert!((f64::from(estimate(scale.byte(count))) / count as f64).log2().abs() <= off / 8.0);
             }
         }
         assert_eq!((estimate(0), estimate(1), estimate(9)), (0.0, 1.0, 2.0));

@@ -55,6 +55,23 @@ pub(crate) fn sketch<const W: usize>(ordered: &Code<W>, substring: Substring, pl
     }
 }
 
+/// The ordered bits of a sketch's planes, each in its place of the code; the others, the substring's among them, are 0.
+#[inline]
+pub(crate) fn ordered_bits<const W: usize>(
+    substring: Substring,
+    planes: impl Iterator<Item = u32>,
+) -> [u64; W] {
+    let mut words = [0; W];
+    let mut first_bit = substring.first_bit + substring.len_bits;
+    for plane in planes {
+        let (word, shift) = ((first_bit / 64) as usize % W, first_bit % 64);
+        words[word] |= u64::from(plane) << shift;
+        words[(word + 1) % W] |= u64::from(plane) >> 1 >> (63 - shift);
+        first_bit += PLANE_BITS;
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +98,13 @@ mod tests {
             let mut got = vec![9; planes as usize];
             sketch(&code, substring, &mut got);
             assert_eq!(got, by_bits(&code, substring, planes), "{substring:?}");
+            let placed = Code::<W>::from_le_words(ordered_bits(substring, got.into_iter()));
+            let end = substring.first_bit + len_bits;
+            let kept = |i: u32| {
+                let place = (i + Code::<W>::BITS - end) % Code::<W>::BITS;
+                place < (planes * 32).min(Code::<W>::BITS - len_bits)
+            };
+            assert_eq!(placed, Code::from_bits(|i| kept(i) && code.bit(i)));
         }
     }
 

@@ -34,6 +34,11 @@ impl TopK {
         if self.heap.len() == self.k { self.heap.peek().copied() } else { None }
     }
 
+    /// The largest distance at which any code could still enter.
+    pub(crate) fn radius(&self) -> u32 {
+        self.worst().map_or(self.bound_bits, |worst| worst.distance_bits.min(self.bound_bits))
+    }
+
     /// The largest distance at which a code with an id of `first_id` or more could still enter, or `None`.
     pub(crate) fn radius_from(&self, first_id: u32) -> Option<u32> {
         match self.worst() {

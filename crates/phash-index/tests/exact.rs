@@ -3,9 +3,15 @@
 
 mod common;
 
-use common::{Random, ranked, segments};
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+
+use common::{Random, ranked, segments_with};
 use phash_code::{Code, Codes};
-use phash_index::{BuildParams, Error, Index, Match, Matches, Plan, Segment, Strategy, build_segment, scan};
+use phash_index::{
+    BuildParams, Error, Index, Layout, Limit, Match, Matches, Plan, Scratch, Segment, Strategy,
+    build_segment, scan,
+};
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use proptest::test_runner::Config;
 use roaring::RoaringBitmap;
@@ -51,13 +57,21 @@ fn check<const W: usize>(seed: u64, n: u32, m: Option<u32>, radius_bits: u32, k:
     };
     let mut borders = vec![random.below(n / 4 + 1), random.below(n + 1), random.below(n + 1)];
     borders.sort_unstable();
-    let segments = segments(&codes, &borders, m);
+    // Either layout, any number of planes.
+    let params = match seed % 5 {
+        0 | 1 => BuildParams::default(),
+        2 | 3 => BuildParams::default().with_layout(Layout::Fast),
+        _ => BuildParams::default()
+            .with_layout(Layout::Fast)
+            .with_planes(1 + (seed >> 8) as u32 % (2 * W as u32)),
+    };
+    let segments = segments_with(&codes, &borders, m, params);
     let denied: Vec<u32> = (0..n).filter(|_| random.below(5) == 0).collect();
     let deny = RoaringBitmap::from_iter(&denied);
     let blocks = Blocks(codes.chunks(7).map(<[_]>::to_vec).collect(), 7);
     let mask = random.code::<W>();
     let masked: Vec<Code<W>> = codes.iter().map(|&code| code ^ mask).collect();
-    let masked_segments = common::segments(&masked, &borders, m);
+    let masked_segments = segments_with(&masked, &borders, m, params);
 
     for denied in [&[][..], &denied[..]] {
         let all = ranked(&codes, denied, &query);
@@ -66,13 +80,14 @@ fn check<const W: usize>(seed: u64, n: u32, m: Option<u32>, radius_bits: u32, k:
         for strategy in STRATEGIES {
             let empty = RoaringBitmap::new();
             let deny = if denied.is_empty() { &empty } else { &deny };
-            let index = Index::new(&codes, &segments).unwrap().except(deny).strategy(strategy);
+            let index = Index::new(&codes, &segments).unwrap().deny(deny).strategy(strategy);
             assert_eq!(index.within(&query, radius_bits).matches, near, "{strategy:?}");
             assert_eq!(index.nearest(&query, k).matches, top, "{strategy:?}");
-            let index = Index::new(&blocks, &segments).unwrap().except(deny).strategy(strategy);
+            check_the_rest(&index, &query, radius_bits, k, &all);
+            let index = Index::new(&blocks, &segments).unwrap().deny(deny).strategy(strategy);
             assert_eq!(index.within(&query, radius_bits).matches, near, "blocks, {strategy:?}");
             assert_eq!(index.nearest(&query, k).matches, top, "blocks, {strategy:?}");
-            let index = Index::new(&masked, &masked_segments).unwrap().except(deny).strategy(strategy);
+            let index = Index::new(&masked, &masked_segments).unwrap().deny(deny).strategy(strategy);
             assert_eq!(index.within(&(query ^ mask), radius_bits).matches, near, "masked, {strategy:?}");
             assert_eq!(index.nearest(&(query ^ mask), k).matches, top, "masked, {strategy:?}");
         }
@@ -86,6 +101,82 @@ fn check<const W: usize>(seed: u64, n: u32, m: Option<u32>, radius_bits: u32, k:
     for segment in &segments {
         segment.verify_against(&codes).unwrap();
     }
+}
+
+/// What else an index answers, from all wanted codes in order.
+fn check_the_rest<const W: usize>(
+    index: &Index<'_, W, Vec<Code<W>>, Vec<u8>>,
+    query: &Code<W>,
+    radius_bits: u32,
+    k: usize,
+    all: &[Match],
+) {
+    let near = all.partition_point(|m| m.distance_bits <= radius_bits);
+    assert_eq!(index.count_within(query, radius_bits).count, near as u64);
+    assert_eq!(index.nearest_within(query, k, radius_bits).matches, all[..k.min(near)]);
+    // A visitor sees each match once, in any order, and no more than it wants.
+    let mut scratch = Scratch::new();
+    for most in [usize::MAX, 3] {
+        let mut seen = Vec::new();
+        let (_, complete) = index.visit_within(&mut scratch, query, radius_bits, |found| {
+            seen.push(found);
+            if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert!(seen.len() <= most && (complete || seen.len() == most));
+        seen.sort_unstable();
+        if most == usize::MAX {
+            assert!(complete);
+            assert_eq!(seen, all[..near]);
+        } else {
+            assert_eq!(seen.len(), most.min(near));
+            assert!(
+                seen.windows(2).all(|pair| pair[0] != pair[1])
+                    && seen.iter().all(|m| all[..near].contains(m))
+            );
+        }
+    }
+    // Only some are allowed: many, few, and ids that no code has.
+    for step in [2, 9] {
+        let allow: RoaringBitmap = (0..1000).step_by(step).collect();
+        let allowed: Vec<Match> = all.iter().copied().filter(|m| allow.contains(m.id)).collect();
+        let index = index.clone().allow(&allow);
+        let end = allowed.partition_point(|m| m.distance_bits <= radius_bits);
+        assert_eq!(index.within(query, radius_bits).matches, allowed[..end]);
+        assert_eq!(index.nearest(query, k).matches, allowed[..k.min(allowed.len())]);
+    }
+    // Under a limit what is found is right, and what is whole says so.
+    for comparisons in [0, 5, 60, 100_000] {
+        let limited = index.clone().limit(Limit::default().comparisons(comparisons));
+        let found = limited.within(query, radius_bits);
+        assert!(found.stats.compared + found.stats.scanned <= comparisons);
+        assert!(found.matches.iter().all(|m| all[..near].contains(m)) && found.matches.is_sorted());
+        assert!(!found.complete || found.matches == all[..near]);
+        assert_eq!(found, limited.within(query, radius_bits));
+        assert!(found.complete || comparisons < 100_000);
+        let found = limited.nearest(query, k);
+        assert!(found.matches.iter().all(|m| all.contains(m)) && found.matches.is_sorted());
+        assert!(!found.complete || found.matches == all[..k.min(all.len())]);
+    }
+    let cancel = AtomicBool::new(true);
+    let found = index.clone().limit(Limit::default().cancel(&cancel)).within(query, radius_bits);
+    assert!(found.matches.is_empty() || found.complete);
+    // Many queries at once are answered as one by one, by any number of threads.
+    let queries =
+        [*query, *query ^ Code::from_bits(|bit| bit == 0), *query ^ Code::from_bits(|bit| bit % 2 == 0)];
+    for threads in [1, 3] {
+        let one_by_one: Vec<Vec<Match>> =
+            queries.iter().map(|q| index.within(q, radius_bits).matches).collect();
+        let found = index.batch_within(&queries, radius_bits, threads);
+        assert!(found.iter().all(|found| found.complete));
+        assert_eq!(found.into_iter().map(|found| found.matches).collect::<Vec<_>>(), one_by_one);
+        let one_by_one: Vec<Vec<Match>> = queries.iter().map(|q| index.nearest(q, k).matches).collect();
+        let found = index.batch_nearest(&queries, k, threads);
+        assert_eq!(found.into_iter().map(|found| found.matches).collect::<Vec<_>>(), one_by_one);
+    }
+}
+
+fn fast_if(fast: bool) -> BuildParams {
+    BuildParams::default().with_layout(if fast { Layout::Fast } else { Layout::Compact })
 }
 
 /// Cuts whose tables are small enough to build a hundred times: substrings of 11 bits at most.
@@ -129,7 +220,7 @@ proptest! {
     ) {
         let codes = clustered::<1>(&mut Random(seed), 400);
         let query = Random(seed ^ 1).near(&codes[17], 6);
-        let few = segments(&codes, &[0, 400], Some(m));
+        let few = segments_with(&codes, &[0, 400], Some(m), BuildParams::default());
         let expected = ranked(&codes, &[], &query);
         let few = Index::new(&codes, &few).unwrap().strategy(Strategy::Index);
         let near: Vec<Match> = expected.iter().copied().filter(|m| m.distance_bits <= radius_bits).collect();
@@ -153,7 +244,7 @@ fn none_one_and_two_codes_are_searched_at_every_radius_and_k() {
 #[test]
 fn the_radius_is_inclusive() {
     let codes: Vec<Code<4>> = (0..=256).map(|ones| Code::from_bits(|i| i < ones)).collect();
-    let segments = segments(&codes, &[0, 257], Some(32));
+    let segments = segments_with(&codes, &[0, 257], Some(32), fast_if(true));
     for strategy in STRATEGIES {
         let index = Index::new(&codes, &segments).unwrap().strategy(strategy);
         for radius_bits in 0..=256 {
@@ -177,8 +268,10 @@ fn adversarial_codes_are_searched_exactly() {
         ("one half equal", (0..n).map(|i| if i % 2 == 0 { one } else { random.code() }).collect()),
         ("equal in most substrings", (0..n).map(|_| Code::from_le_words([1, 2, 3, random.next()])).collect()),
     ];
-    for (kind, codes) in kinds {
-        let segments = segments(&codes, &[0, 1000, 2900], Some(32));
+    for (kind, codes, fast) in
+        kinds.into_iter().flat_map(|(kind, codes)| [(kind, codes.clone(), false), (kind, codes, true)])
+    {
+        let segments = segments_with(&codes, &[0, 1000, 2900], Some(32), fast_if(fast));
         for segment in &segments {
             segment.verify_against(&codes).unwrap();
         }
@@ -226,16 +319,16 @@ fn segments_are_the_same_bytes_for_runs_of_any_length() {
 fn the_planner_probes_small_radii_and_scans_large_ones() {
     let mut random = Random(8);
     let codes: Vec<Code<4>> = (0..200_000).map(|_| random.code()).collect();
-    let segments = segments(&codes, &[0, 190_000], None);
+    let segments = segments_with(&codes, &[0, 190_000], None, BuildParams::default());
     let index = Index::new(&codes, &segments).unwrap();
     let query = random.near(&codes[77], 9);
-    let Matches { matches, stats } = index.within(&query, 12);
+    let Matches { matches, stats, .. } = index.within(&query, 12);
     assert_eq!(matches, scan::within(&codes, &query, 12).matches);
     assert_eq!((stats.plan, stats.scanned, stats.damaged_segments), (Plan::Mixed, 10_000, 0));
     assert!(stats.probes > 12 && stats.verified == stats.candidates && stats.verified < 1000);
     let stats = index.within(&query, 120).stats;
     assert_eq!((stats.plan, stats.scanned, stats.verified), (Plan::Scan, 200_000, 0));
-    let Matches { matches, stats } = index.nearest(&query, 1);
+    let Matches { matches, stats, .. } = index.nearest(&query, 1);
     assert_eq!((matches, stats.plan), (scan::nearest(&codes, &query, 1).matches, Plan::Mixed));
     let stats = index.nearest(&query, 1000).stats;
     assert_eq!((stats.plan, stats.scanned), (Plan::Scan, 200_000));

@@ -95,7 +95,7 @@ fn check<const W: usize>(seed: u64, n: u32, radius_bits: u32) {
         let expected = pairs_by_bits(&codes, &denied, radius_bits);
         let expected_groups = components(n, &expected);
         for strategy in STRATEGIES {
-            let index = Index::new(&codes[..], &segments).unwrap().except(&denied).strategy(strategy);
+            let index = Index::new(&codes[..], &segments).unwrap().deny(&denied).strategy(strategy);
             for count in [1, 3] {
                 let (pairs, stats) = collect(&index, radius_bits, count);
                 assert_eq!(pairs, expected, "{strategy:?}, {count} threads");
@@ -226,7 +226,7 @@ fn many_distinct_codes_with_more_copies_are_indexed_for_themselves() {
     codes.extend_from_within(..100);
     let index = Index::<1, _, Vec<u8>>::new(&codes[..], &[]).unwrap();
     let denied = (20_000..20_010).collect();
-    let index = index.except(&denied);
+    let index = index.deny(&denied);
     let found = groups(&index, 4, threads(2), &NEVER).unwrap();
     let expected = (0u32..20_000).filter_map(|i| {
         let mut group = vec![i];

@@ -146,7 +146,7 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
     /// Always there: the segments were checked against the codes when the search was made.
     pub(crate) fn index(&self) -> Option<Index<'_, W, C, Bytes>> {
         let index = Index::new(&self.codes, &self.segments).ok()?;
-        Some(index.except(&self.voids))
+        Some(index.deny(&self.voids))
     }
 }
 

@@ -52,11 +52,11 @@ fn no_flipped_byte_goes_unnoticed_or_changes_what_a_bucket_holds() {
 fn a_verified_segment_and_one_built_in_memory_are_trusted() {
     let [_, bytes] = segments();
     let segment = Segment::<1, _>::open(bytes).unwrap();
-    assert!(!segment.reader().unwrap().trusted());
+    assert!(!segment.reader().unwrap().trusted);
     segment.verify().unwrap();
-    assert!(segment.reader().unwrap().trusted() && segment.clone().reader().unwrap().trusted());
+    assert!(segment.reader().unwrap().trusted && segment.clone().reader().unwrap().trusted);
     let built = Segment::build(&codes(), 0..170, &BuildParams::default()).unwrap();
-    assert!(built.reader().unwrap().trusted());
+    assert!(built.reader().unwrap().trusted);
 }
 
 #[test]

@@ -82,8 +82,10 @@ where
 
 /// Adds the work of one search to that of others.
 pub(crate) fn add_work(sum: &mut SearchStats, one: &SearchStats) {
+    sum.tables += one.tables;
     sum.probes += one.probes;
     sum.candidates += one.candidates;
+    sum.compared += one.compared;
     sum.verified += one.verified;
     sum.scanned += one.scanned;
     sum.damaged_segments += one.damaged_segments;

@@ -87,6 +87,6 @@ impl<const W: usize> State<W> {
 
     /// A search of the first codes with the help of the segments, without what was removed.
     pub(super) fn index<'s, C: Codes<W>>(&'s self, codes: &'s C) -> Result<Index<'s, W, C, Shared>, Error> {
-        Ok(Index::new(codes, self.segments.as_slice())?.except(self.removed.bitmap()))
+        Ok(Index::new(codes, self.segments.as_slice())?.deny(self.removed.bitmap()))
     }
 }

@@ -57,12 +57,12 @@ impl Random {
 }
 
 /// Segments over the given borders, e.g. `[0, 5, 9]` gives 0..5 and 5..9.
-pub(crate) fn segments<const W: usize>(
+pub(crate) fn segments_with<const W: usize>(
     codes: &[Code<W>],
     borders: &[u32],
     m: Option<u32>,
+    mut params: BuildParams,
 ) -> Vec<Segment<W, Vec<u8>>> {
-    let mut params = BuildParams::default();
     if let Some(m) = m {
         params = params.with_substrings(m);
     }
@@ -70,4 +70,13 @@ pub(crate) fn segments<const W: usize>(
         .windows(2)
         .map(|ids| Segment::open(build_segment(codes, ids[0]..ids[1], &params).unwrap()).unwrap())
         .collect()
+}
+
+/// The same, the rest as by default.
+pub(crate) fn segments<const W: usize>(
+    codes: &[Code<W>],
+    borders: &[u32],
+    m: Option<u32>,
+) -> Vec<Segment<W, Vec<u8>>> {
+    segments_with(codes, borders, m, BuildParams::default())
 }

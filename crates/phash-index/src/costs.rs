@@ -1,0 +1,201 @@
+//! Owns the cost model: what a scan, a probe and a candidate take, so that an index is used only where it wins.
+//! Only speed depends on it, never an answer. Figures and their origin are in docs/search.md.
+
+use phash_code::Code;
+
+use crate::Segment;
+
+/// Estimated times in nanoseconds for one segment, on one core of the machines we measured (docs/search.md).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Costs {
+    /// How many codes the segment has.
+    codes: u32,
+    /// 32-bit words of sketch beside each id; 0 if there are none.
+    planes: usize,
+    /// One access to a place of the segment that the processor cannot foresee, of several under way.
+    access_ns: f64,
+    /// The same to a code.
+    code_ns: f64,
+    /// One sketch compared where it lies beside others.
+    sketch_ns: f64,
+    /// One code compared in a scan.
+    scan_code_ns: f64,
+    /// The same for one query of many.
+    batched_code_ns: f64,
+    /// Whether the sketch is all of the code that the substring is not.
+    complete: bool,
+}
+
+/// Setting up the search of a segment, and the view of each of its tables.
+const SEGMENT_NS: f64 = 120.0;
+const TABLE_NS: f64 = 6.0;
+/// Steps that are looked up and verified together, beside the accesses that wait for one another.
+const BATCH_NS: f64 = 40.0;
+/// Bucket, ids, code: each waits for the one before, about four times as long as one of several accesses under way.
+const BATCH_ACCESSES: f64 = 12.0;
+/// What a probe, a bucket that is not empty, and a candidate's code take beside their memory accesses.
+const PROBE_NS: f64 = 1.0;
+const BUCKET_NS: f64 = 6.0;
+const FETCH_NS: f64 = 3.0;
+/// Comparing a sketch takes that much for each of its words, beside reading it.
+const PLANE_NS: f64 = 0.06;
+/// Up to this size data stay in a core's own cache.
+const CACHED_BYTES: f64 = 1024.0 * 1024.0;
+/// From this size on nearly every random access goes to memory, and waits for the page tables too.
+const RANDOM_MEMORY_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+/// From this size on a scan runs at the speed of memory.
+const SCAN_MEMORY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
+
+/// Bytes a nanosecond compared with each of many queries, from a core's own cache.
+const BATCHED_BYTES_PER_NS: f64 = 60.0;
+
+/// How far a size is on the way from a core's cache to memory, by its logarithm: 0 to 1.
+fn to_memory(bytes: f64, memory_bytes: f64) -> f64 {
+    ((bytes / CACHED_BYTES).max(1.0).ln() / (memory_bytes / CACHED_BYTES).ln()).min(1.0)
+}
+
+/// A random access to one of so many bytes. Squared, because the cache that cores share still holds most of a few MiB.
+fn access_ns(bytes: f64) -> f64 {
+    2.0 + 18.0 * to_memory(bytes, RANDOM_MEMORY_BYTES).powi(2)
+}
+
+/// Bytes a nanosecond read one after the other from so many.
+fn stream_bytes_per_ns(bytes: f64) -> f64 {
+    110.0 - 98.0 * to_memory(bytes, SCAN_MEMORY_BYTES)
+}
+
+impl Costs {
+    /// For a segment of `codes` codes and `segment_bytes` bytes whose entries have sketches of `planes` words; `complete`
+    /// if these and the substring are the whole code.
+    pub(crate) fn of<const W: usize>(
+        codes: u32,
+        segment_bytes: usize,
+        planes: usize,
+        complete: bool,
+    ) -> Self {
+        let code_bytes = Code::<W>::BYTES as f64;
+        let codes_bytes = f64::from(codes) * code_bytes;
+        let all_bytes = codes_bytes + segment_bytes as f64;
+        let sketch_bytes = 4.0 * planes as f64;
+        Self {
+            codes,
+            planes,
+            access_ns: access_ns(all_bytes),
+            code_ns: access_ns(codes_bytes),
+            sketch_ns: sketch_bytes / stream_bytes_per_ns(all_bytes) + PLANE_NS * planes as f64,
+            scan_code_ns: code_bytes / stream_bytes_per_ns(codes_bytes),
+            batched_code_ns: code_bytes / BATCHED_BYTES_PER_NS,
+            complete,
+        }
+    }
+
+    /// Scanning the codes of the segment.
+    pub(crate) fn scan(&self) -> f64 {
+        f64::from(self.codes) * self.scan_code_ns
+    }
+
+    /// The share of one query in scanning the codes for many at once.
+    pub(crate) fn batched_scan(&self) -> f64 {
+        f64::from(self.codes) * self.batched_code_ns
+    }
+
+    /// Fetching and comparing one code somewhere.
+    pub(crate) fn fetch(&self) -> f64 {
+        self.code_ns + FETCH_NS
+    }
+
+    /// Setting the search of a segment with that many tables up, the estimates of each table read.
+    pub(crate) fn set_up(&self, tables: usize) -> f64 {
+        SEGMENT_NS + tables as f64 * (TABLE_NS + self.access_ns)
+    }
+
+    /// Beside their probes and candidates, steps that are looked up and verified together.
+    pub(crate) fn batch(&self) -> f64 {
+        BATCH_NS + BATCH_ACCESSES * self.access_ns
+    }
+
+    /// Looking buckets up: an access each.
+    pub(crate) fn probes(&self, probes: f64) -> f64 {
+        probes * (self.access_ns + PROBE_NS)
+    }
+
+    /// The time each candidate takes within a radius, beside its bucket: its sketch and, if that passes, its code.
+    pub(crate) fn candidate(&self, radius_bits: u32) -> f64 {
+        let fetch_ns = self.fetch() + self.access_ns;
+        match self.planes {
+            0 => self.fetch(),
+            _ if self.complete => self.sketch_ns,
+            planes => self.sketch_ns + passing(planes, radius_bits) * fetch_ns,
+        }
+    }
+
+    /// Going through buckets that hold `ids` candidates of `candidate_ns` each.
+    pub(crate) fn candidates(&self, buckets: f64, ids: f64, candidate_ns: f64) -> f64 {
+        buckets * (self.access_ns + BUCKET_NS) + ids * candidate_ns
+    }
+
+    /// Looking up `probes` buckets and going through them, `ids` candidates being expected.
+    pub(crate) fn shell(&self, probes: f64, ids: f64, candidate_ns: f64) -> f64 {
+        self.probes(probes) + self.candidates(probes.min(ids), ids, candidate_ns)
+    }
+}
+
+/// The costs of a segment.
+pub(crate) fn costs_of<const W: usize, B: AsRef<[u8]>>(segment: &Segment<W, B>) -> Costs {
+    let ids = segment.ids();
+    Costs::of::<W>(ids.end - ids.start, segment.bytes().len(), segment.planes(), segment.is_complete())
+}
+
+/// The part of unrelated codes whose sketches lie within the radius: the tail of fair coins, by the logistic function.
+fn passing(planes: usize, radius_bits: u32) -> f64 {
+    let bits = 32.0 * planes as f64;
+    let z = (f64::from(radius_bits) + 0.5 - bits / 2.0) / (bits / 4.0).sqrt();
+    1.0 / (1.0 + (-1.702 * z).exp())
+}
+
+/// The distance within which `2 k + 3` of `codes` random codes of `bits` bits are expected: seldom fewer than `k` are.
+pub(crate) fn likely_bits(codes: u64, bits: u32, k: usize) -> u32 {
+    let wanted = 2.0 * k as f64 + 3.0;
+    // How many are expected at distance 0, 1, ...
+    let mut here = codes as f64 * (-f64::from(bits)).exp2();
+    let mut within = here;
+    let mut distance_bits = 0;
+    while within < wanted && distance_bits < bits {
+        here *= f64::from(bits - distance_bits) / f64::from(distance_bits + 1);
+        within += here;
+        distance_bits += 1;
+    }
+    distance_bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sketches_reject_unrelated_codes_at_small_radii_only() {
+        assert!(passing(3, 31) < 5e-3 && passing(3, 12) < 1e-5);
+        assert!((0.45..0.55).contains(&passing(3, 47)) && passing(3, 80) > 0.99);
+        assert!(passing(6, 64) < 1e-3 && passing(3, 64) > 0.9);
+    }
+
+    #[test]
+    fn a_complete_sketch_needs_no_code() {
+        let [sketch, fetch] =
+            [true, false].map(|complete| Costs::of::<1>(1 << 23, 1 << 29, 2, complete).candidate(64));
+        assert!(sketch * 5.0 < fetch);
+    }
+
+    #[test]
+    fn the_likely_distance_is_that_of_the_binomial_tail() {
+        // 2^20 codes of 64 bits, 5 wanted: the tail of the binomial distribution, summed in integers.
+        let binomial = |k: u32| (0..k).fold(1u128, |b, i| b * u128::from(64 - i) / u128::from(i + 1));
+        let mut tail = 0;
+        let expected = (0..).find(|&d| {
+            tail += binomial(d);
+            tail << 20 >= 5u128 << 64
+        });
+        assert_eq!(Some(likely_bits(1 << 20, 64, 1)), expected);
+        assert_eq!((likely_bits(0, 64, 1), likely_bits(1 << 20, 64, 1 << 20)), (64, 64));
+    }
+}

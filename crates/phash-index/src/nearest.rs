@@ -1,0 +1,139 @@
+//! Owns the nearest-neighbour search of one segment: radii grow until nothing nearer can be left, or until something else is
+//! expected to be cheaper. What is lost on giving up is a small part of the scan ([`RISK`]).
+
+use phash_code::{Code, Codes};
+
+use crate::allocation::Allocation;
+use crate::costs::{Costs, costs_of, likely_bits};
+use crate::limit::Account;
+use crate::pages::Damaged;
+use crate::probe::Probe;
+use crate::scratch::Scratch;
+use crate::topk::TopK;
+use crate::{Match, SearchStats, Segment};
+
+/// The part of the budget risked on the chance that the nearest codes are nearer than random ones would be; for the k-th
+/// nearest the chance is smaller, and so is the part, divided by `k^(1/2)`.
+const RISK: f64 = 0.05;
+/// The part of the budget that going through with it may be expected to take.
+const CLEARLY: f64 = 0.85;
+/// Steps taken together take at least that part of what has been spent: each group waits for memory several times over.
+const GROUP: f64 = 0.5;
+
+/// A nearest-neighbour search of one segment.
+pub(crate) struct Nearest<'q, const W: usize> {
+    pub(crate) query: &'q Code<W>,
+    pub(crate) k: usize,
+}
+
+/// How far the search of one segment may go.
+pub(crate) struct Reach {
+    /// How many of the segment's codes may be reported.
+    pub(crate) allowed: u64,
+    /// Codes farther away are not wanted.
+    pub(crate) bound_bits: u32,
+    /// What may be spent; infinity to go through with it whatever it costs.
+    pub(crate) budget_ns: f64,
+}
+
+impl<const W: usize> Nearest<'_, W> {
+    /// Offers the segment's nearest codes to `top`, which holds none of them. False if it gave up: then `top` holds some.
+    pub(crate) fn run<B: AsRef<[u8]>, C: Codes<W> + ?Sized>(
+        &self,
+        segment: &Segment<W, B>,
+        codes: &C,
+        reach: &Reach,
+        scratch: &mut Scratch,
+        account: &Account<'_>,
+        stats: &mut SearchStats,
+        top: &mut TopK,
+        wants: impl Fn(u32) -> bool,
+    ) -> Result<bool, Damaged> {
+        let Reach { allowed, bound_bits, budget_ns } = *reach;
+        let costs = &costs_of(segment);
+        let risk_ns = budget_ns * RISK / (self.k as f64).sqrt();
+        let mut spent_ns = costs.set_up(segment.tables().len());
+        if spent_ns + costs.batch() > budget_ns * CLEARLY {
+            return Ok(false);
+        }
+        let likely_bits = likely_bits(allowed, Code::<W>::BITS, self.k).min(bound_bits);
+        let candidate_ns = costs.candidate(likely_bits);
+        let Scratch { allocation, ahead, buffers, .. } = scratch;
+        let mut probe = Probe::new(segment, self.query, buffers)?;
+        allocation.start(&probe, costs, candidate_ns)?;
+        // So many shells are taken: every code nearer than that has been offered.
+        let mut met_bits = 0;
+        loop {
+            let worst_bits = top.worst().map(|worst| worst.distance_bits);
+            // Of codes as far as the worst, ones with smaller ids may be left.
+            let target_bits = worst_bits.unwrap_or(u32::MAX).min(bound_bits);
+            if met_bits > target_bits || !account.goes_on() {
+                return Ok(true);
+            }
+            let group_ns = (spent_ns * GROUP).max(costs.batch());
+            let likely = worst_bits.unwrap_or(likely_bits).clamp(met_bits, bound_bits);
+            let Some((first_ns, left_ns)) =
+                expected(allocation, ahead, costs, likely + 1 - met_bits, budget_ns - spent_ns)
+            else {
+                return Ok(true);
+            };
+            let within_risk = spent_ns + costs.batch() + first_ns <= risk_ns;
+            if !within_risk && spent_ns + costs.batch() + left_ns > budget_ns * CLEARLY {
+                return Ok(false);
+            }
+            spent_ns += costs.batch();
+            let (mut taken_ns, mut found_ns, mut candidates) = (0.0, 0.0, 0);
+            while met_bits <= target_bits
+                && let Some((table, ns)) = allocation.next()
+                && (taken_ns == 0.0 || (taken_ns + ns <= group_ns && met_bits <= likely))
+            {
+                let found = probe.look_up(allocation.take(table, costs))?;
+                met_bits += 1;
+                taken_ns += ns;
+                found_ns += costs.candidates(found.buckets as f64, found.candidates as f64, candidate_ns);
+                candidates += found.candidates;
+                stats.probes += found.probes;
+                stats.candidates += found.candidates;
+                if spent_ns + found_ns > budget_ns || candidates >= u64::from(u32::MAX) {
+                    return Ok(false);
+                }
+            }
+            spent_ns += taken_ns.max(found_ns);
+            let granted = account.grant(candidates);
+            let granted = if granted < candidates { probe.truncate(granted) } else { granted };
+            stats.compared += granted;
+            let limit_bits = top.worst().map_or(bound_bits, |worst| worst.distance_bits.min(bound_bits));
+            stats.verified += probe.report(codes, limit_bits, account, |id, distance_bits| {
+                if wants(id) {
+                    top.offer(Match { distance_bits, id });
+                }
+            })?;
+            if !account.complete() {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// What the next shell costs, and the next `shells` together, as far as that is less than `most_ns`; `None` if there is no
+/// shell left.
+fn expected(
+    allocation: &Allocation,
+    ahead: &mut Allocation,
+    costs: &Costs,
+    shells: u32,
+    most_ns: f64,
+) -> Option<(f64, f64)> {
+    let (_, first_ns) = allocation.next()?;
+    ahead.clone_from(allocation);
+    let mut sum_ns = 0.0;
+    for _ in 0..shells {
+        let Some((table, ns)) = ahead.next() else { break };
+        sum_ns += ns;
+        if sum_ns > most_ns {
+            break;
+        }
+        ahead.take(table, costs);
+    }
+    Some((first_ns, sum_ns))
+}

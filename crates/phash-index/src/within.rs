@@ -1,0 +1,104 @@
+//! Owns the radius search of one segment: allocate the radius to the tables, look up, verify; or say that something else
+//! is cheaper. The estimates decide before a bucket is touched, the buckets' true sizes before a code is.
+
+use phash_code::{Code, Codes};
+
+use crate::allocation::{Allocation, Shell};
+use crate::costs::{Costs, costs_of};
+use crate::limit::Account;
+use crate::pages::Damaged;
+use crate::probe::Probe;
+use crate::scratch::Scratch;
+use crate::{SearchStats, Segment};
+
+/// The part of a budget that a plan may be expected to take: what is left is for errors of the model.
+const CLEARLY: f64 = 0.9;
+
+/// A radius search of one segment.
+pub(crate) struct Within<'q, const W: usize> {
+    pub(crate) query: &'q Code<W>,
+    pub(crate) radius_bits: u32,
+}
+
+/// What a plan is expected to take and to meet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Expected {
+    pub(crate) ns: f64,
+    pub(crate) candidates: f64,
+}
+
+/// Whether a plan that is expected to take so long is to be followed.
+pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
+    ns <= budget_ns * CLEARLY
+}
+
+impl<const W: usize> Within<'_, W> {
+    /// Shares the radius among the tables: leaves the shells in `shells`, and where each table stands in `allocation`. `None`
+    /// as soon as more than `most_ns` are expected.
+    pub(crate) fn plan(
+        &self,
+        probe: &Probe<'_, '_, W>,
+        costs: &Costs,
+        most_ns: f64,
+        allocation: &mut Allocation,
+        shells: &mut Vec<Shell>,
+    ) -> Result<Option<Expected>, Damaged> {
+        shells.clear();
+        allocation.start(probe, costs, costs.candidate(self.radius_bits))?;
+        let mut expected =
+            Expected { ns: costs.set_up(probe.table_count()) + costs.batch(), candidates: 0.0 };
+        for _ in 0..=self.radius_bits {
+            let Some((table, ns)) = allocation.next() else { break };
+            expected.ns += ns;
+            expected.candidates += allocation.next_ids(table);
+            if expected.ns > most_ns {
+                return Ok(None);
+            }
+            shells.push(allocation.take(table, costs));
+        }
+        Ok(Some(expected))
+    }
+
+    /// Calls `hit(id, distance_bits)` for every code of the segment within the radius, each once, in no order. False, and
+    /// nothing reported, if that is expected to exceed `budget_ns` (infinity: whatever it costs).
+    pub(crate) fn run<B: AsRef<[u8]>, C: Codes<W> + ?Sized>(
+        &self,
+        segment: &Segment<W, B>,
+        codes: &C,
+        budget_ns: f64,
+        scratch: &mut Scratch,
+        account: &Account<'_>,
+        stats: &mut SearchStats,
+        hit: impl FnMut(u32, u32),
+    ) -> Result<bool, Damaged> {
+        let costs = &costs_of(segment);
+        if !affords(budget_ns, costs.set_up(segment.tables().len()) + costs.batch()) {
+            return Ok(false);
+        }
+        let candidate_ns = costs.candidate(self.radius_bits);
+        let Scratch { allocation, buffers, shells, .. } = scratch;
+        let mut probe = Probe::new(segment, self.query, buffers)?;
+        if self.plan(&probe, costs, budget_ns * CLEARLY, allocation, shells)?.is_none() {
+            return Ok(false);
+        }
+        // The estimates may be wrong: what has been found must fit too.
+        let mut found_ns = 0.0;
+        let mut candidates = 0;
+        for &shell in shells.iter() {
+            let found = probe.look_up(shell)?;
+            stats.probes += found.probes;
+            stats.candidates += found.candidates;
+            candidates += found.candidates;
+            found_ns += costs.candidates(found.buckets as f64, found.candidates as f64, candidate_ns);
+            if found_ns > budget_ns || candidates >= u64::from(u32::MAX) {
+                return Ok(false);
+            }
+        }
+        let granted = account.grant(candidates);
+        let granted = if granted < candidates { probe.truncate(granted) } else { granted };
+        stats.tables += allocation.taken().filter(|&taken| taken > 0).count() as u64;
+        stats.compared += granted;
+        stats.verified += probe.report(codes, self.radius_bits, account, hit)?;
+        Ok(true)
+    }
+}
