@@ -146,13 +146,12 @@ impl<const W: usize> Code<W> {
     }
 
     /// The raw words, for the kernels: only bitwise operations on them mean anything.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only the x86 kernels want words"))]
     pub(crate) fn raw_words(&self) -> &[u64; W] {
         &self.0
     }
 
     /// The raw words of all codes, one after the other, for the kernels.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only the x86 kernels want words"))]
+    #[allow(dead_code, reason = "only kernels of vectors want them side by side")]
     pub(crate) fn raw_words_slice(codes: &[Self]) -> &[u64] {
         // Bytes of codes are always a whole number of aligned words, so the view cannot fail.
         <[u64]>::ref_from_bytes(codes.as_bytes()).unwrap_or(&[])

@@ -5,6 +5,7 @@
 
 /// Runs code with the number of planes and a function from a plane to the query's word for it, by the module's `splat`.
 /// The usual numbers have a copy of the code each, where the number is a constant and the words lie in registers.
+#[allow(unused_macros, reason = "only kernels of vectors use it")]
 macro_rules! for_query {
     (@fixed $fixed:expr, $count:ident, $words:ident, $code:expr) => {{
         let registers = $fixed.map(|word| splat(word));
@@ -33,6 +34,8 @@ mod avx2;
 mod avx512;
 mod each;
 mod many;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
 mod portable;
 mod prefetch;
 
@@ -48,6 +51,8 @@ use crate::Code;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Portable,
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -59,6 +64,10 @@ macro_rules! dispatch {
     ($kernel:expr, $function:ident($($argument:expr),*)) => {
         match $kernel.0 {
             Level::Portable => portable::$function($($argument),*),
+            // SAFETY: the level exists only if `available` found neon on this CPU.
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
+            Level::Neon => unsafe { neon::$function($($argument),*) },
             // SAFETY: the level exists only if `available` found avx2 and popcnt on this CPU.
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
@@ -110,7 +119,7 @@ impl Kernel {
     /// Every kernel this CPU has, slowest first.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "only x86 has more than one"))]
+        #[allow(unused_mut, reason = "some machines have one only")]
         let mut kernels = vec![Self::PORTABLE];
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
@@ -119,14 +128,20 @@ impl Kernel {
                 kernels.push(Self(Level::Avx512));
             }
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            kernels.push(Self(Level::Neon));
+        }
         kernels
     }
 
-    /// The kernel's name: `portable`, `avx2` or `avx512`.
+    /// The kernel's name: `portable`, `avx2`, `avx512` or `neon`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self.0 {
             Level::Portable => "portable",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Level::Neon => "neon",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -191,7 +206,10 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
             (Level::Avx512, [_, _, ..]) => unsafe { avx512::cross(queries, codes, below_bits, found) },
-            _ => 0,
+            _ => {
+                let _ = (codes, below_bits, found);
+                0
+            }
         }
     }
 
@@ -207,6 +225,9 @@ impl Kernel {
     ) {
         match self.0 {
             Level::Portable => each::within_each(query, codes, radius_bits, found),
+            // Plain code counts with NEON, which every aarch64 has.
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Level::Neon => each::within_each(query, codes, radius_bits, found),
             // SAFETY: the level exists only if `available` found popcnt on this CPU.
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "calls a function of a CPU feature")]
