@@ -77,3 +77,8 @@ pub use params::{BuildParams, Layout, Order};
 pub use scratch::Scratch;
 pub use segment::Segment;
 pub use strategy::Strategy;
+
+/// The example of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
