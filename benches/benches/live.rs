@@ -76,12 +76,8 @@ fn run<const W: usize>(n: u32, options: &Options, inserts: &mut Table, tails: &m
         ]);
     }
     for tail in [1 << 12, 1 << 14, 1 << 16, 1 << 18] {
-        let tail = if options.tiny { tail.min(1 << 12) } else { tail };
-        if tail <= n {
-            tail_row(&name, &data, tail, tails);
-        }
-        if options.tiny {
-            break;
+        if tail <= n.max(1 << 12) {
+            tail_row(&name, &data, tail.min(n), tails);
         }
     }
 }
