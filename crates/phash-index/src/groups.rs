@@ -11,7 +11,7 @@ use roaring::RoaringBitmap;
 use crate::forest::Forest;
 use crate::join::{Neighbours, add_work};
 use crate::scan::for_each_run;
-use crate::{BuildParams, Ended, Error, Index, SearchStats, Segment, build_segment};
+use crate::{BuildParams, Ended, Error, Index, Layout, Limit, SearchStats, Segment};
 
 /// Codes searched for between two looks at what is left.
 const CHUNK_CODES: u32 = 256;
@@ -77,7 +77,7 @@ impl Groups {
 }
 
 /// The groups of codes within `radius_bits` (inclusive): the connected components of the pairs that [`crate::join`] finds.
-/// Ids that the index may not report are in no group.
+/// Ids that the index may not report are in no group; a limit of the index, which is for one search, does not hold.
 ///
 /// The same for every number of threads. Exact. Time about that of a search for each *distinct* code, and `O(n log n)` to
 /// find those; memory 16 bytes a code for the sorting, 4 bytes a code and thread for the sets, and, if more than half of
@@ -102,7 +102,7 @@ where
     if radius_bits > 0 {
         if distinct.firsts.len() as u64 >= distinct.copies.len() {
             // Few copies: search where they lie, without reporting them.
-            let index = index.clone().deny(&distinct.denied);
+            let index = index.clone().deny(&distinct.denied).limit(Limit::default());
             let edge = |forest: &mut Forest, a, b| forest.unite(a, b);
             searched = unite_near(&index, &distinct.firsts, radius_bits, threads, cancel, &mut forest, edge)?;
         } else {
@@ -110,11 +110,8 @@ where
             let len = Codes::len(&codes);
             let mut segments = Vec::new();
             if len >= LEAST_INDEXED {
-                segments.push(Segment::<W, _>::open(build_segment(
-                    &codes,
-                    0..len,
-                    &BuildParams::default(),
-                )?)?);
+                let params = BuildParams::default().with_layout(Layout::Fast).with_threads(threads.get());
+                segments.push(Segment::build(&codes, 0..len, &params)?);
             }
             let own = Index::new(&codes, &segments)?;
             let places: Vec<u32> = (0..len).collect();

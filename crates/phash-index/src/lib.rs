@@ -27,6 +27,7 @@
 //! ```
 
 mod allocation;
+mod any;
 mod arrange;
 mod arrays;
 mod ball;
@@ -64,6 +65,7 @@ mod topk;
 mod verify;
 mod within;
 
+pub use any::{AnyCode, AnyCodes, AnyIndex, AnySegment};
 pub use build::{build_segment, build_segment_without, write_segment, write_segment_without};
 pub use error::Error;
 pub use explain::{Explanation, SegmentPlan};

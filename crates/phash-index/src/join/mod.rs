@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use phash_code::{Code, Codes};
 
 pub(crate) use self::neighbours::Neighbours;
-use crate::{Error, Index, SearchStats};
+use crate::{Error, Index, Limit, SearchStats};
 
 /// Two codes within the radius of each other; `a < b`. Ordered as [`join`] gives them: by `a`, distance, `b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ pub struct JoinStats {
 /// `a`, then distance, then `b`. Ids that the index may not report take no part, neither as `a` nor as `b`.
 ///
 /// The order is the same for every number of threads. `visit` runs on the calling thread and may stop the join by
-/// [`ControlFlow::Break`]; `cancel` may be raised by anyone, and is looked at several times a millisecond.
+/// [`ControlFlow::Break`]; a limit of the index, which is for one search, does not hold. `cancel` may be raised by anyone, and is looked at several times a millisecond.
 ///
 /// Exact. Time about that of a search for each code, or of comparing all pairs in blocks where the planner would scan.
 /// Memory: a few MiB a thread for pairs on their way, and for each thread the matches of one code.
@@ -73,6 +73,7 @@ where
     B: AsRef<[u8]> + Sync,
 {
     let radius_bits = radius_bits.min(Code::<W>::BITS);
+    let index = &index.clone().limit(Limit::default());
     if threads.get() == 1 {
         stream::on_this_thread(index, radius_bits, cancel, visit)
     } else {

@@ -2,7 +2,6 @@
 //! linear scan of the codes inserted and not removed by then, whatever happened since.
 
 use std::collections::BinaryHeap;
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +11,7 @@ use phash_code::{Code, Codes, Kernel};
 use super::state::State;
 use crate::join::add_work;
 use crate::scan::for_each_run;
-use crate::{Error, Index, Match, Matches, Plan, SearchStats, Strategy};
+use crate::{Count, Error, Index, Match, Matches, Plan, SearchStats, Strategy};
 
 /// Codes scanned between two looks at the distance of the `k`-th nearest.
 const NEAREST_CHUNK: u32 = 1024;
@@ -83,10 +82,22 @@ impl<const W: usize> Snapshot<W> {
 
     /// How many codes are within `radius_bits` (inclusive) of the query.
     ///
-    /// Exact. Costs as [`Self::within`].
+    /// Exact. Costs as [`Index::count_within`], and a search of the tail.
     #[must_use]
-    pub fn count_within(&self, query: &Code<W>, radius_bits: u32) -> u64 {
-        self.within(query, radius_bits).matches.len() as u64
+    pub fn count_within(&self, query: &Code<W>, radius_bits: u32) -> Count {
+        let sealed = self.state.sealed();
+        let mut count = match self.state.index(&sealed) {
+            Ok(index) => index.strategy(self.strategy).count_within(query, radius_bits),
+            Err(_) => {
+                let Matches { matches, complete, stats } = self.without_segments(query, radius_bits);
+                Count { count: matches.len() as u64, complete, stats }
+            }
+        };
+        let mut tail = Matches { stats: count.stats, ..Matches::default() };
+        self.tail_within(query, radius_bits, &mut tail);
+        count.count += tail.matches.len() as u64;
+        count.stats = tail.stats;
+        count
     }
 
     /// The `k` codes nearest to the query (all if there are fewer), in order of distance, then id. Of codes at the same
@@ -107,30 +118,63 @@ impl<const W: usize> Snapshot<W> {
         }
         let sealed = self.state.sealed();
         let mut found = match self.state.index(&sealed) {
-            Ok(index) => index.strategy(self.strategy).nearest(query, k),
+            Ok(index) => index.strategy(self.strategy).nearest_within(query, k, radius_bits),
             Err(_) => self.without_segments(query, radius_bits),
         };
-        found.matches.retain(|found| found.distance_bits <= radius_bits);
-        let bound_bits = match found.matches.get(k - 1) {
-            Some(worst) => worst.distance_bits,
-            None => radius_bits.min(Code::<W>::BITS),
-        };
-        self.tail_nearest(query, k, bound_bits, &mut found);
-        found.matches.sort_unstable();
-        found.matches.truncate(k);
+        self.with_tail_nearest(query, k, radius_bits, &mut found);
         found
     }
 
-    /// [`Self::within`] for every query, on several threads, in the order of the queries.
-    #[must_use]
-    pub fn batch_within(&self, queries: &[Code<W>], radius_bits: u32, threads: NonZeroUsize) -> Vec<Matches> {
-        batch(queries, threads, |query| self.within(query, radius_bits))
+    /// Adds what the tail has to the `k` nearest in segments.
+    fn with_tail_nearest(&self, query: &Code<W>, k: usize, radius_bits: u32, found: &mut Matches) {
+        let bound_bits = match k.checked_sub(1).and_then(|last| found.matches.get(last)) {
+            Some(worst) => worst.distance_bits,
+            None => radius_bits.min(Code::<W>::BITS),
+        };
+        self.tail_nearest(query, k, bound_bits, found);
+        found.matches.sort_unstable();
+        found.matches.truncate(k);
     }
 
-    /// [`Self::nearest`] for every query, on several threads, in the order of the queries.
+    /// [`Self::within`] for each of the queries, in their order; as [`Index::batch_within`] on `threads` threads (0: as many
+    /// as the machine runs at once).
     #[must_use]
-    pub fn batch_nearest(&self, queries: &[Code<W>], k: usize, threads: NonZeroUsize) -> Vec<Matches> {
-        batch(queries, threads, |query| self.nearest(query, k))
+    pub fn batch_within(&self, queries: &[Code<W>], radius_bits: u32, threads: usize) -> Vec<Matches> {
+        let sealed = self.state.sealed();
+        let Ok(index) = self.state.index(&sealed) else {
+            return in_parallel(queries, threads, |query| self.within(query, radius_bits));
+        };
+        let found = index.strategy(self.strategy).batch_within(queries, radius_bits, threads);
+        if sealed.len == self.len() {
+            return found;
+        }
+        let items: Vec<(&Code<W>, Matches)> = queries.iter().zip(found).collect();
+        in_parallel(&items, threads, |(query, found)| {
+            let mut found = found.clone();
+            self.tail_within(query, radius_bits, &mut found);
+            found.matches.sort_unstable();
+            found
+        })
+    }
+
+    /// [`Self::nearest`] for each of the queries, as [`Self::batch_within`].
+    #[must_use]
+    pub fn batch_nearest(&self, queries: &[Code<W>], k: usize, threads: usize) -> Vec<Matches> {
+        let k = k.min(self.len() as usize);
+        let sealed = self.state.sealed();
+        let Ok(index) = self.state.index(&sealed) else {
+            return in_parallel(queries, threads, |query| self.nearest(query, k));
+        };
+        let found = index.strategy(self.strategy).batch_nearest(queries, k, threads);
+        if k == 0 || sealed.len == self.len() {
+            return found;
+        }
+        let items: Vec<(&Code<W>, Matches)> = queries.iter().zip(found).collect();
+        in_parallel(&items, threads, |(query, found)| {
+            let mut found = found.clone();
+            self.with_tail_nearest(query, k, Code::<W>::BITS, &mut found);
+            found
+        })
     }
 
     /// The snapshot as an [`Index`] over its codes: for joins, groups and everything else that an index can do. It scans
@@ -262,29 +306,33 @@ fn scanned(stats: &mut SearchStats, ids: &Range<u32>) {
     stats.plan = if probed { Plan::Mixed } else { Plan::Scan };
 }
 
-/// One search after the other on each thread; the answers in the order of the queries.
-fn batch<Q: Sync, R: Send>(queries: &[Q], threads: NonZeroUsize, search: impl Fn(&Q) -> R + Sync) -> Vec<R> {
+/// Work on each item, on `threads` threads (0: as many as the machine runs at once); results in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     const TURN: usize = 16;
-    let turns = queries.len().div_ceil(TURN);
-    if threads.get() == 1 || turns <= 1 {
-        return queries.iter().map(search).collect();
+    let turns = items.len().div_ceil(TURN);
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    if threads == 1 || turns <= 1 {
+        return items.iter().map(work).collect();
     }
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(turns)));
     std::thread::scope(|scope| {
-        for _ in 0..threads.get().min(turns) {
+        for _ in 0..threads.min(turns) {
             scope.spawn(|| {
                 loop {
                     let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(own) = queries.chunks(TURN).nth(turn) else { break };
-                    let answers: Vec<R> = own.iter().map(&search).collect();
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((turn, answers));
+                    let Some(own) = items.chunks(TURN).nth(turn) else { break };
+                    let results: Vec<R> = own.iter().map(&work).collect();
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((turn, results));
                 }
             });
         }
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|&(turn, _)| turn);
-    done.into_iter().flat_map(|(_, answers)| answers).collect()
+    done.into_iter().flat_map(|(_, results)| results).collect()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a place in a run of codes, whose ids are 32 bits wide")]
