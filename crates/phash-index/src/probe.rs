@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use phash_code::{Code, Codes, Kernel};
+use phash_code::{Bucket, Code, Codes, Kernel};
 use zerocopy::little_endian::U32;
 
 use crate::Segment;
@@ -238,29 +238,28 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             let table = self.arrays.table(number)?;
             own.resize(planes, 0);
             sketch(&self.ordered, substrings[number], own);
-            for_each_bucket(&table, &buckets[task.buckets.clone()], |start, len, words| {
-                kernel.within_planes(own, words, len, left_bits, |place, rest_bits| {
-                    // The differing bits outside of the substring, each in its place.
-                    let differing =
-                        own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
-                    let differing = ordered_bits::<W>(substrings[number], differing);
-                    let distance_in = |table: usize| {
-                        Window::of_substring::<W>(substrings[table]).of(&differing).count_ones()
-                    };
-                    // In its own table it was not met before: a value is looked up once.
-                    let met = |table: usize| {
-                        let most = if table < number { taken[table] } else { done[table] };
-                        table != number && most > 0 && distance_in(table) < most
-                    };
-                    if (0..substrings.len()).any(met) {
-                        return;
-                    }
-                    match table.id(start + place) {
-                        Ok(local) => hit(first_id + local, shell_bits + rest_bits),
-                        Err(damaged) => damage = Some(damaged),
-                    }
-                });
-            })?;
+            let near = entries(&table, &buckets[task.buckets.clone()], left_bits, &mut damage);
+            let mut wrong_id = None;
+            kernel.within_buckets(own, near, |&(start, words), place, rest_bits| {
+                // The differing bits outside of the substring, each in its place.
+                let len = words.len() / planes;
+                let differing = own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
+                let differing = ordered_bits::<W>(substrings[number], differing);
+                let distance_in = |table: usize| Window::of_substring::<W>(substrings[table]).of(&differing).count_ones();
+                // In its own table it was not met before: a value is looked up once.
+                let met = |table: usize| {
+                    let most = if table < number { taken[table] } else { done[table] };
+                    table != number && most > 0 && distance_in(table) < most
+                };
+                if (0..substrings.len()).any(met) {
+                    return;
+                }
+                match table.id(start + place) {
+                    Ok(local) => hit(first_id + local, shell_bits + rest_bits),
+                    Err(damaged) => wrong_id = Some(damaged),
+                }
+            });
+            damage = damage.or(wrong_id);
         }
         damage.map_or(Ok(()), Err)
     }
@@ -287,14 +286,13 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             } else if let Some(left_bits) = radius_bits.checked_sub(task.shell.distance_bits) {
                 own.resize(planes, 0);
                 sketch(&self.ordered, self.substrings[number], own);
-                for_each_bucket(&table, buckets, |start, len, words| {
-                    kernel.within_planes(own, words, len, left_bits, |place, _| {
-                        match table.id(start + place) {
-                            Ok(id) => candidates.push(id),
-                            Err(damaged) => damage = Some(damaged),
-                        }
-                    });
-                })?;
+                let near = entries(&table, buckets, left_bits, &mut damage);
+                let mut wrong_id = None;
+                kernel.within_buckets(own, near, |&(start, _), place, _| match table.id(start + place) {
+                    Ok(id) => candidates.push(id),
+                    Err(damaged) => wrong_id = Some(damaged),
+                });
+                damage = damage.or(wrong_id);
             }
             let (all_dense, _) = self.arrays.dense(number);
             for &bucket in &dense[task.dense.clone()] {
@@ -361,18 +359,28 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
     }
 }
 
-/// Calls `sift(first entry, entries, planes)` for each bucket of a table; the first bytes of later ones are on their way.
+/// The entries of a table's buckets, for the kernel: their key is the first one's place and their planes. Ends early at
+/// damage, which it tells. The first bytes of later buckets are on their way.
 #[inline(always)]
-fn for_each_bucket(
-    table: &Table<'_>,
+fn entries<'s>(
+    table: &Table<'s>,
     buckets: &[(u32, u32)],
-    mut sift: impl FnMut(usize, usize, &[U32]),
-) -> Result<(), Damaged> {
-    for (number, &(start, end)) in buckets.iter().enumerate() {
+    radius_bits: u32,
+    damage: &mut Option<Damaged>,
+) -> impl Iterator<Item = Bucket<'s, (usize, &'s [U32])>> {
+    buckets.iter().enumerate().map_while(move |(number, &(start, end))| {
         if let Some(&(ahead, _)) = buckets.get(number + AHEAD) {
             table.prefetch_bucket(ahead);
         }
-        sift(start as usize, (end - start) as usize, table.planes(start, end)?);
-    }
-    Ok(())
+        match table.planes(start, end) {
+            Ok(planes) => {
+                let (start, len) = (start as usize, (end - start) as usize);
+                Some(Bucket { key: (start, planes), planes, len, radius_bits })
+            }
+            Err(damaged) => {
+                *damage = Some(damaged);
+                None
+            }
+        }
+    })
 }
