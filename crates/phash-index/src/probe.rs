@@ -64,6 +64,7 @@ pub(crate) struct Probe<'s, 'b, const W: usize> {
     ids: Range<u32>,
     arrays: Arrays<'s, W>,
     substrings: &'s [Substring],
+    windows: &'s [Window],
     complete: bool,
     buffers: &'b mut Buffers,
 }
@@ -88,9 +89,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         let substrings = segment.tables();
         let words = ordered.to_le_words();
         buffers.values.clear();
-        buffers
-            .values
-            .extend(substrings.iter().map(|&substring| Window::of_substring::<W>(substring).of(&words)));
+        buffers.values.extend(segment.windows().iter().map(|window| window.of(&words)));
         for shells in [&mut buffers.done, &mut buffers.taken] {
             shells.clear();
             shells.resize(substrings.len(), 0);
@@ -99,7 +98,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         buffers.buckets.clear();
         buffers.dense.clear();
         let complete = segment.is_complete();
-        Ok(Self { query: *query, ordered, ids: segment.ids(), arrays, substrings, complete, buffers })
+        Ok(Self { query: *query, ordered, ids: segment.ids(), arrays, substrings, windows: segment.windows(), complete, buffers })
     }
 
     pub(crate) fn table_count(&self) -> usize {
@@ -226,7 +225,10 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         hit: &mut impl FnMut(u32, u32),
     ) -> Result<(), Damaged> {
         let Buffers { sketch: own, tasks, buckets, done, taken, .. } = &mut *self.buffers;
-        let (substrings, first_id, planes) = (self.substrings, self.ids.start, self.arrays.plane_count());
+        let (substrings, windows) = (self.substrings, self.windows);
+        let (first_id, planes) = (self.ids.start, self.arrays.plane_count());
+        // Whether something was reported before.
+        let again = done.iter().any(|&shells| shells > 0);
         let kernel = Kernel::detect();
         let mut damage = None;
         for task in tasks {
@@ -240,18 +242,15 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             sketch(&self.ordered, substrings[number], own);
             let near = entries(&table, &buckets[task.buckets.clone()], left_bits, &mut damage);
             let mut wrong_id = None;
-            kernel.within_buckets(own, near, |&(start, words), place, rest_bits| {
+            kernel.within_buckets(own, near, |&(start, len, words), place, rest_bits| {
                 // The differing bits outside of the substring, each in its place.
-                let len = words.len() / planes;
                 let differing = own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
                 let differing = ordered_bits::<W>(substrings[number], differing);
-                let distance_in = |table: usize| Window::of_substring::<W>(substrings[table]).of(&differing).count_ones();
-                // In its own table it was not met before: a value is looked up once.
-                let met = |table: usize| {
-                    let most = if table < number { taken[table] } else { done[table] };
-                    table != number && most > 0 && distance_in(table) < most
-                };
-                if (0..substrings.len()).any(met) {
+                let distance_in = |table: usize| windows[table].of(&differing).count_ones();
+                // Met in an earlier table, or in an earlier report; in its own table a value is looked up once.
+                if (0..number).any(|other| distance_in(other) < taken[other])
+                    || (again && (number + 1..windows.len()).any(|other| distance_in(other) < done[other]))
+                {
                     return;
                 }
                 match table.id(start + place) {
@@ -288,7 +287,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
                 sketch(&self.ordered, self.substrings[number], own);
                 let near = entries(&table, buckets, left_bits, &mut damage);
                 let mut wrong_id = None;
-                kernel.within_buckets(own, near, |&(start, _), place, _| match table.id(start + place) {
+                kernel.within_buckets(own, near, |&(start, ..), place, _| match table.id(start + place) {
                     Ok(id) => candidates.push(id),
                     Err(damaged) => wrong_id = Some(damaged),
                 });
@@ -316,7 +315,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         hit: &mut impl FnMut(u32, u32),
     ) -> Result<u64, Damaged> {
         let Buffers { tasks, candidates, done, taken, .. } = &*self.buffers;
-        let (substrings, first_id) = (self.substrings, self.ids.start);
+        let (windows, first_id) = (self.windows, self.ids.start);
         // Most collections hold the segment's codes side by side; the others are asked for each code.
         let side_by_side = codes.run(first_id);
         let code_of = |local: u32| match side_by_side.get(local as usize) {
@@ -340,8 +339,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
                 }
                 let (Some(task), Some(code)) = (tasks.get(current), code_of(local)) else { return };
                 let differing = (self.arrays.order().apply(code) ^ self.ordered).to_le_words();
-                let distance_in =
-                    |table: usize| Window::of_substring::<W>(substrings[table]).of(&differing).count_ones();
+                let distance_in = |table: usize| windows[table].of(&differing).count_ones();
                 // A code in the wrong bucket: the table was built from other codes, or damaged.
                 sane &= distance_in(task.shell.table) == task.shell.distance_bits;
                 // Met in an earlier report, or, of the shells looked up together, in an earlier table.
@@ -349,7 +347,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
                     let most = if table < task.shell.table { taken[table] } else { done[table] };
                     most > 0 && distance_in(table) < most
                 };
-                if !(0..substrings.len()).any(met) {
+                if !(0..windows.len()).any(met) {
                     hit(first_id + local, distance_bits);
                 }
             });
@@ -359,7 +357,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
     }
 }
 
-/// The entries of a table's buckets, for the kernel: their key is the first one's place and their planes. Ends early at
+/// The entries of a table's buckets, for the kernel: their key is the first one's place, their number and their planes. Ends early at
 /// damage, which it tells. The first bytes of later buckets are on their way.
 #[inline(always)]
 fn entries<'s>(
@@ -367,7 +365,7 @@ fn entries<'s>(
     buckets: &[(u32, u32)],
     radius_bits: u32,
     damage: &mut Option<Damaged>,
-) -> impl Iterator<Item = Bucket<'s, (usize, &'s [U32])>> {
+) -> impl Iterator<Item = Bucket<'s, (usize, usize, &'s [U32])>> {
     buckets.iter().enumerate().map_while(move |(number, &(start, end))| {
         if let Some(&(ahead, _)) = buckets.get(number + AHEAD) {
             table.prefetch_bucket(ahead);
@@ -375,7 +373,7 @@ fn entries<'s>(
         match table.planes(start, end) {
             Ok(planes) => {
                 let (start, len) = (start as usize, (end - start) as usize);
-                Some(Bucket { key: (start, planes), planes, len, radius_bits })
+                Some(Bucket { key: (start, len, planes), planes, len, radius_bits })
             }
             Err(damaged) => {
                 *damage = Some(damaged);

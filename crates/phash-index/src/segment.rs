@@ -14,7 +14,7 @@ use crate::dense::{self, DenseBuckets};
 use crate::format::{self, Meta, check_crc32};
 use crate::pages::{Damaged, Pages};
 use crate::places::Places;
-use crate::sketch::PLANE_BITS;
+use crate::sketch::{PLANE_BITS, Window};
 use crate::{BuildParams, Error};
 
 /// An immutable index segment: the bucket tables of a range of code ids, over any bytes (a vector, a mapped file).
@@ -27,6 +27,8 @@ pub struct Segment<const W: usize, B> {
     meta: Meta,
     places: Places,
     order: BitOrder<W>,
+    /// The window of each table's substring.
+    windows: Vec<Window>,
     dense: DenseBuckets,
     pages: Pages,
     codes: PhantomData<Code<W>>,
@@ -73,8 +75,9 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let buckets = dense::decode(&all[places.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
         let dense = DenseBuckets::new(buckets, places.tables.len());
         let pages = Pages::new(places.dense.start, places.page_sums.clone());
+        let windows = places.substrings.iter().map(|&substring| Window::of_substring::<W>(substring)).collect();
         let len_bytes = all.len();
-        Ok(Self { bytes, len_bytes, meta, places, order, dense, pages, codes: PhantomData })
+        Ok(Self { bytes, len_bytes, meta, places, order, windows, dense, pages, codes: PhantomData })
     }
 
     /// The bytes the segment was opened over.
@@ -119,6 +122,11 @@ impl<const W: usize, B> Segment<W, B> {
     /// The substring of ordered codes that each table is of.
     pub(crate) fn tables(&self) -> &[Substring] {
         &self.places.substrings
+    }
+
+    /// The windows of these substrings.
+    pub(crate) fn windows(&self) -> &[Window] {
+        &self.windows
     }
 
     /// The planes of a sketch; 0 in the compact layout.
