@@ -30,7 +30,6 @@ const MAX_ROUNDS: usize = 40;
 ///
 /// The sample should be drawn evenly from the codes, without copies of a code that dominate it; ten thousands of codes
 /// are enough. Time `O(bits^2 * sample / 64)`: tens of milliseconds for 20,000 codes of 512 bits.
-#[cfg_attr(not(test), expect(dead_code, reason = "the build does not call it yet"))]
 pub(crate) fn learn<const W: usize>(sample: &[Code<W>], substrings: &[Substring]) -> Option<Vec<u16>> {
     if substrings.len() < 2 || sample.len() < MIN_SAMPLE {
         return None;

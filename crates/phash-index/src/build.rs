@@ -7,6 +7,7 @@ mod source;
 mod table;
 mod workers;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 use zerocopy::IntoBytes;
 
+use crate::arrange;
 use crate::bit_order::BitOrder;
 use crate::cut::{Substring, cut};
 use crate::format::{self, Meta, TableMeta};
@@ -162,13 +164,28 @@ fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
     Ok(out.len_bytes())
 }
 
-/// The order of the bits that suits the codes; empty for the one they have.
+/// How many codes the order of the bits is learned from.
+const SAMPLE: u32 = 20_000;
+
+/// The order of the bits that suits the codes; empty for the one they have. Learned from codes at even strides, the same
+/// ones on every machine; equal codes count once.
 fn learn_order<const W: usize, C: Codes<W> + ?Sized>(
-    _codes: &C,
-    _ids: &Range<u32>,
-    _substrings: &[Substring],
+    codes: &C,
+    ids: &Range<u32>,
+    substrings: &[Substring],
 ) -> Result<Vec<u16>, Error> {
-    Ok(Vec::new())
+    let count = ids.end - ids.start;
+    let taken = count.min(SAMPLE);
+    let id = |i: u32| u64::from(ids.start) + u64::from(i) * u64::from(count) / u64::from(taken);
+    let mut seen = HashSet::new();
+    let mut sample = Vec::new();
+    for id in (0..taken).map(id).filter_map(|id| u32::try_from(id).ok()) {
+        let code = codes.get(id).ok_or(Error::MissingCode { id })?;
+        if seen.insert(*code) {
+            sample.push(*code);
+        }
+    }
+    Ok(arrange::learn(&sample, substrings).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -278,3 +278,36 @@ fn what_cannot_be_written_is_an_error_for_any_number_of_threads() {
         assert_eq!(write_segment(&codes, 0..100, &params, Full(len)).unwrap(), len as u64);
     }
 }
+
+#[test]
+fn correlated_bits_are_put_in_another_order_and_found_the_same() {
+    // Each bit of a byte is the same, but for one in sixteen.
+    let mut random = Random(9);
+    let codes: Vec<Code<2>> = (0..4000)
+        .map(|_| {
+            let bytes = random.next();
+            Code::from_bits(|i| (bytes >> (i / 8) & 1 == 1) ^ (random.below(16) == 0))
+        })
+        .collect();
+    for layout in [Layout::Compact, Layout::Fast] {
+        let params = BuildParams::default().with_layout(layout);
+        let build = |params: BuildParams| build_segment(&codes, 0..4000, &params.with_threads(2)).unwrap();
+        let (auto, as_is) = (build(params), build(params.with_order(Order::AsIs)));
+        assert!(auto != as_is && auto == build(params.with_threads(1)));
+        let segments = [Segment::<2, _>::open(auto).unwrap()];
+        segments[0].verify_against(&codes).unwrap();
+        let index = Index::new(&codes, &segments).unwrap().strategy(Strategy::Index);
+        for query in [codes[7], random.near(&codes[8], 5), random.code()] {
+            let all = ranked(&codes, &[], &query);
+            for radius_bits in [0, 5, 20] {
+                let near = all.partition_point(|m| m.distance_bits <= radius_bits);
+                assert_eq!(index.within(&query, radius_bits).matches, all[..near]);
+            }
+            assert_eq!(index.nearest(&query, 10).matches, all[..10]);
+        }
+        // Independent bits stay where they are.
+        let even: Vec<Code<2>> = (0..4000).map(|_| random.code()).collect();
+        let build = |params: BuildParams| build_segment(&even, 0..4000, &params).unwrap();
+        assert!(build(params) == build(params.with_order(Order::AsIs)));
+    }
+}
