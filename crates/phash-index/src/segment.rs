@@ -146,6 +146,11 @@ impl<const W: usize, B> Segment<W, B> {
         &self.order
     }
 
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub(crate) fn meta(&self) -> &Meta {
         &self.meta
     }
