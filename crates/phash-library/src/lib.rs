@@ -14,6 +14,7 @@ pub struct Readme;
 mod compare;
 mod error;
 mod event;
+mod explain;
 mod groups;
 mod ingest;
 mod library;
@@ -31,6 +32,7 @@ mod walk;
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use event::Event;
+pub use explain::ExplainedSearch;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
@@ -55,5 +57,5 @@ pub use phash_core::{
     CODE_BITS, CODE_WORDS, Digest, ModelCode, ModelHash, PerView, SkipReason, TensorInfo, View, ViewHash,
     WEAK_FEATURES, parameters_fingerprint,
 };
-pub use phash_index::{BuildParams, Layout, Match, Matches, Plan, SearchStats};
+pub use phash_index::{BuildParams, Explanation, Layout, Match, Matches, Plan, SearchStats, SegmentPlan};
 pub use phash_store::{Contents, Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};

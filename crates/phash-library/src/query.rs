@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use phash_core::{CODE_BITS, ModelCode, PerView, View, ViewHash, radius_for_e_value};
 
 use crate::error::{Error, Result};
+use crate::explain::ExplainedSearch;
 use crate::library::Library;
 use crate::pipeline::HashedFile;
+use crate::raw::CodeMode;
 use crate::verdict::{Closeness, MATCH_E_VALUE, closeness};
 
 /// Which stored models are wanted.
@@ -139,8 +141,40 @@ impl Library {
         Ok(hits)
     }
 
+    /// What the planner chooses for the search of each view and why, and what that takes. Views that are not searched,
+    /// because the query has no code there or nothing is near enough to count, are left out.
+    ///
+    /// # Errors
+    /// [`Error::RadiusTooLarge`].
+    pub fn explain(&self, query: &Query, mode: Mode, views: &[View]) -> Result<Vec<ExplainedSearch>> {
+        let searched: Vec<View> = View::ALL.into_iter().filter(|view| views.contains(view)).collect();
+        let parts = self.searches(query, mode, &searched)?;
+        Ok(parts
+            .into_iter()
+            .filter_map(|(view, code, part)| self.search_of(view).explain(&code, part))
+            .collect())
+    }
+
     /// A superset of the hits: what some view finds.
     fn candidates(&self, query: &Query, mode: Mode, searched: &[View]) -> Result<BTreeSet<u32>> {
+        let mut ids = BTreeSet::new();
+        for (view, code, part) in self.searches(query, mode, searched)? {
+            let found = match part {
+                CodeMode::Nearest(k) => self.search_of(view).nearest(&code, k),
+                CodeMode::Radius(radius_bits) => self.search_of(view).within(&code, radius_bits),
+            };
+            ids.extend(found.into_iter().map(|(id, _)| id));
+        }
+        Ok(ids)
+    }
+
+    /// The searches of which a query consists: a code in each searched view, and what is wanted there.
+    fn searches(
+        &self,
+        query: &Query,
+        mode: Mode,
+        searched: &[View],
+    ) -> Result<Vec<(View, ModelCode, CodeMode)>> {
         // A pair has at most the query's features, so no hit lies beyond these radii.
         let features = PerView::from_fn(|view| {
             let ViewHash { code, features } = query.views[view];
@@ -154,19 +188,18 @@ impl Library {
             Mode::Radius(radius_bits) => PerView::from_fn(|view| features[view].map(|_| radius_bits)),
             Mode::TopK(_) => PerView::default(),
         };
-        let mut ids = BTreeSet::new();
-        for &view in searched {
-            let (search, Some(code)) = (self.search_of(view), query.views[view].code) else { continue };
-            let found = match (mode, radii[view]) {
+        let part = |&view: &View| {
+            let code = query.views[view].code?;
+            let part = match (mode, radii[view]) {
                 (Mode::TopK(k), _) => {
-                    search.nearest(&code, k.saturating_add(usize::from(query.except.is_some())))
+                    CodeMode::Nearest(k.saturating_add(usize::from(query.except.is_some())))
                 }
-                (_, Some(radius_bits)) => search.within(&code, radius_bits),
-                (_, None) => Vec::new(),
+                (_, Some(radius_bits)) => CodeMode::Radius(radius_bits),
+                (_, None) => return None,
             };
-            ids.extend(found.into_iter().map(|(id, _)| id));
-        }
-        Ok(ids)
+            Some((view, code, part))
+        };
+        Ok(searched.iter().filter_map(part).collect())
     }
 
     fn distances(&self, query: &Query, id: u32, searched: &[View]) -> PerView<Option<u32>> {

@@ -134,6 +134,11 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
         &self.unusable
     }
 
+    /// What messages call the view.
+    pub(crate) fn view(&self) -> &str {
+        &self.view
+    }
+
     /// The codes.
     pub(crate) fn codes(&self) -> &C {
         &self.codes

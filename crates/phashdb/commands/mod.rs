@@ -4,6 +4,7 @@ mod codes;
 mod compare;
 mod completions;
 mod describe;
+mod explain;
 mod files;
 mod hash;
 mod info;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use phash_library::{AnyLibrary, CodeLibrary, Hit, Library, Mode, ModelCode, Query, View};
 
 use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
+use super::explain;
 use super::files::{for_each_file, unless_no_code};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
@@ -13,13 +14,16 @@ use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::message;
 use crate::output::table::{Column, DISTANCE, E_VALUE, Grid, Style, Tone};
-use crate::output::{Output, Record, Value, number};
+use crate::output::{Format, Output, Record, Value, number};
 
 pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     if args.tensors {
         return super::parts::run(args, high);
     }
     let started = Instant::now();
+    if args.explain && high.format == Format::Csv {
+        return Err(Failure::Usage("--explain: plans are no rows of a table; use --format jsonl".to_owned()));
+    }
     if args.codes_from.is_some() {
         return super::codes::query::run(&CodeLibrary::open(&high.db)?, args, high, started);
     }
@@ -56,6 +60,8 @@ fn search_models(
         mode,
         searched,
         output: high.output(),
+        explain: args.explain,
+        queries: 0,
         matches: 0,
         shown: Shown::default(),
         failed: false,
@@ -101,6 +107,8 @@ struct Run {
     mode: Mode,
     searched: Vec<View>,
     output: Output,
+    explain: bool,
+    queries: u64,
     matches: u64,
     shown: Shown,
     failed: bool,
@@ -128,6 +136,7 @@ impl Run {
     fn search(&mut self, query: &Query, headed: bool) -> Result<(), Failure> {
         let found = self.library.query(query, self.mode, &self.searched);
         let Some(hits) = unless_no_code(found, &mut self.failed)? else { return Ok(()) };
+        self.queries += 1;
         self.matches += hits.len() as u64;
         for hit in &hits {
             self.shown.weak |= hit.weak;
@@ -135,6 +144,13 @@ impl Run {
             self.output.record(|| record(query, hit))?;
         }
         self.output.text(|style| draw(style, query, &hits, headed))?;
+        if self.explain {
+            for search in self.library.explain(query, self.mode, &self.searched)? {
+                let number = self.queries;
+                self.output.record(|| explain::record(number, &query.name, &search))?;
+                self.output.text(|style| explain::draw(style, &search))?;
+            }
+        }
         self.output.flush()?;
         Ok(())
     }

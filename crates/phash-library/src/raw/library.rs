@@ -11,6 +11,7 @@ use phash_store::{Contents, Labels, OpenOptions, Reader};
 use super::sized::{self, AnyWidth};
 use super::{RawCode, Width};
 use crate::error::{Error, Result};
+use crate::explain::ExplainedSearch;
 use crate::library::Library;
 
 /// Which stored codes are wanted.
@@ -135,6 +136,15 @@ impl CodeLibrary {
     pub fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Result<Vec<Matches>> {
         self.check_mode(mode)?;
         Ok(self.codes.search(queries, mode, threads))
+    }
+
+    /// What the planner chooses for a query and why, and what the search then takes.
+    ///
+    /// # Errors
+    /// [`Error::RadiusTooLarge`].
+    pub fn explain(&self, query: &RawCode, mode: CodeMode) -> Result<Option<ExplainedSearch>> {
+        self.check_mode(mode)?;
+        Ok(self.codes.explain(query, mode))
     }
 
     /// Refuses a radius beyond the width.

@@ -17,6 +17,7 @@ use roaring::RoaringBitmap;
 use super::library::CodeMode;
 use super::{RawCode, Width};
 use crate::error::{Error, Result};
+use crate::explain::ExplainedSearch;
 use crate::search::Search;
 use crate::segments::build_view;
 
@@ -35,6 +36,7 @@ pub(super) trait AnyWidth: fmt::Debug + Send + Sync {
     fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Vec<Matches>;
     /// The answer to one query by the index, or by comparing every code, on one thread, and the seconds it took.
     fn timed(&self, query: &RawCode, mode: CodeMode, scan: bool) -> (Matches, f64);
+    fn explain(&self, query: &RawCode, mode: CodeMode) -> Option<ExplainedSearch>;
     fn groups(&self, radius_bits: u32, threads: NonZeroUsize, cancel: &AtomicBool) -> Result<Groups>;
 }
 
@@ -112,8 +114,16 @@ impl<const W: usize> AnyWidth for SizedCodes<W> {
         self.search.damaged_segments()
     }
 
-    fn search(&self, queries: &[RawCode], mode: CodeMode, _threads: NonZeroUsize) -> Vec<Matches> {
-        queries.iter().map(|query| self.ask(query, mode, Strategy::Auto)).collect()
+    fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Vec<Matches> {
+        if let [query] = queries {
+            return vec![self.ask(query, mode, Strategy::Auto)];
+        }
+        let queries: Vec<Code<W>> = queries.iter().map(RawCode::sized).collect();
+        let Some(index) = self.search.index() else { return vec![Matches::default(); queries.len()] };
+        match mode {
+            CodeMode::Radius(radius_bits) => index.batch_within(&queries, radius_bits, threads.get()),
+            CodeMode::Nearest(k) => index.batch_nearest(&queries, k, threads.get()),
+        }
     }
 
     fn timed(&self, query: &RawCode, mode: CodeMode, scan: bool) -> (Matches, f64) {
@@ -121,6 +131,10 @@ impl<const W: usize> AnyWidth for SizedCodes<W> {
         let started = Instant::now();
         let matches = self.ask(query, mode, strategy);
         (matches, started.elapsed().as_secs_f64())
+    }
+
+    fn explain(&self, query: &RawCode, mode: CodeMode) -> Option<ExplainedSearch> {
+        self.search.explain(&query.sized(), mode)
     }
 
     fn groups(&self, radius_bits: u32, threads: NonZeroUsize, cancel: &AtomicBool) -> Result<Groups> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use phash_library::{CodeLibrary, CodeMode, Match, Matches, RawCode};
 
+use super::super::explain;
 use super::{columns, open_input, warn_of_segments};
 use crate::args::QueryArgs;
 use crate::exit::ExitStatus;
@@ -17,7 +18,7 @@ use crate::output::{Output, Record, number};
 /// Codes reported if nothing else is asked for.
 const NEAREST: usize = 10;
 /// Queries of a file that are answered together.
-const BATCH: usize = 1024;
+const BATCH: usize = 256;
 
 /// One query.
 struct Query {
@@ -55,6 +56,7 @@ pub(crate) fn run(
         mode,
         high,
         headed: args.codes_from.is_some(),
+        explain: args.explain,
         output,
         queries: 0,
         answered: 0,
@@ -84,6 +86,7 @@ struct Run<'a> {
     high: &'a HiArgs,
     /// Whether each query gets a heading.
     headed: bool,
+    explain: bool,
     output: Output,
     queries: u64,
     /// Queries with a match.
@@ -165,6 +168,12 @@ impl Run<'_> {
         }
         let headed = self.headed;
         self.output.text(|style| draw(style, library, query, &found, headed))?;
+        if self.explain
+            && let Some(search) = library.explain(&query.code, self.mode)?
+        {
+            self.output.record(|| explain::record(query.number, &query.name, &search))?;
+            self.output.text(|style| explain::draw(style, &search))?;
+        }
         Ok(())
     }
 
