@@ -267,6 +267,101 @@ fn bench_compares_answers_and_prints_times() {
 }
 
 #[test]
+fn explain_tells_plan_and_work_of_each_search() {
+    let sandbox = Sandbox::new();
+    let codes = codes(70_000, 16);
+    sandbox.file("codes.bin", &codes.concat());
+    sandbox.run("import-codes --bits 128 codes.bin").exits(0);
+    let code = hex(&codes[7]);
+    let done = sandbox.run(&format!("query --radius 3 --explain --json --code {code}"));
+    let plan = done.exits(0).is_silent().of_type("explain").remove(0);
+    let fields = [
+        "query_number",
+        "view",
+        "radius_bits",
+        "nearest",
+        "plan_radius_bits",
+        "unindexed",
+        "scanned",
+        "matches",
+    ];
+    let expected = serde_json::json!([1, "raw", 3, null, 3, 0, 0, done.of_type("match").len()]);
+    assert_eq!(serde_json::json!(fields.map(|field| plan[field].clone())), expected);
+    assert_eq!((&plan["plan"], &plan["segments"][0]["plan"]), (&"index".into(), &"index".into()));
+    assert_eq!(plan["segments"][0]["ids"], serde_json::json!([0, 70_000]));
+    assert_eq!(plan["segments"][0]["probes"], plan["probes"], "what was planned was done");
+    let tables = plan["segments"][0]["tables"].as_array().unwrap();
+    let bits: u64 = tables.iter().map(|table| table["substring_bits"].as_u64().unwrap()).sum();
+    // The thresholds and one each exceed the radius: no code within it can be missed.
+    let taken: u64 = tables.iter().map(|table| table["probed_to_bits"].as_u64().map_or(0, |to| to + 1)).sum();
+    assert_eq!((bits, taken), (128, 4));
+    assert!(
+        plan["us"].as_f64().unwrap() > 0.0 && plan["segments"][0]["expected_scan_us"].as_f64().unwrap() > 0.0
+    );
+    // A radius that matches half of the codes is scanned, and the nearest are explained by their distance.
+    let scan = sandbox
+        .run(&format!("query --radius 64 --explain --json --code {code}"))
+        .of_type("explain")
+        .remove(0);
+    assert_eq!((&scan["plan"], &scan["scanned"]), (&"scan".into(), &70_000.into()));
+    let nearest = sandbox.run(&format!("query -k 2 --explain --json --code {code}"));
+    let farthest = nearest.of_type("match")[1]["distance_bits"].clone();
+    assert_eq!(nearest.of_type("explain")[0]["plan_radius_bits"], farthest);
+    let text = sandbox.run(&format!("query --radius 3 --explain --code {code}"));
+    text.exits(0)
+        .prints("plan, view raw: within 3 bits")
+        .prints("ids 0 to 69,999: by the index")
+        .prints("took ");
+    sandbox.run(&format!("query --explain --format csv --code {code}")).exits(2).says("--format jsonl");
+    // Models, too: each view that is searched.
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest --db models.phash a.safetensors").exits(0);
+    for (arguments, views) in [("a.safetensors", 5), ("--view energy a.safetensors", 1), ("-k 1 --id 0", 5)] {
+        let done = sandbox.run(&format!("query --db models.phash --explain --json {arguments}"));
+        let plans = done.of_type("explain");
+        assert_eq!(plans.len(), views, "{arguments}: {}", done.explain());
+        assert!(plans.iter().all(|plan| plan["unindexed"] == 1 && plan["plan"] == "scan"));
+    }
+    sandbox
+        .run("query --db models.phash --explain a.safetensors")
+        .exits(0)
+        .prints("1 code not indexed: each is compared");
+}
+
+#[test]
+fn kill_at_random_moments_leaves_whole_commits() {
+    let sandbox = Sandbox::new();
+    let codes = codes(60_000, 8);
+    sandbox.file("codes.csv", &lines(&codes, |number, hex| format!("{hex},label {number}")));
+    let (mut random, mut stored) = (Random(u64::from(std::process::id())), 0);
+    println!("process {}: the seed", std::process::id());
+    for round in 0..12 {
+        let arguments =
+            ["import-codes", "--bits", "64", "--commit-every", "500", "--repeated-labels", "codes.csv"];
+        let mut child = sandbox.phashdb(arguments).command.stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(random.next() % 150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !sandbox.path().join("library.phash/catalog.sqlite").exists() {
+            continue;
+        }
+        let done = sandbox.run("verify --json");
+        done.exits(0);
+        let now = done.of_type("summary")[0]["checked_codes"].as_u64().unwrap();
+        assert!(now >= stored && (now - stored).is_multiple_of(500), "round {round}: {stored}, then {now}");
+        // Each import begins with the first code.
+        if now > stored {
+            let first =
+                sandbox.run(&format!("query --json -k 100 --code {}", hex(&codes[0]))).of_type("match");
+            assert!(first.iter().any(|found| found["id"] == stored
+                && found["distance_bits"] == 0
+                && found["label"] == "label 0"));
+        }
+        stored = now;
+    }
+}
+
+#[test]
 fn imports_add_up_and_each_is_whole_or_nothing() {
     let (sandbox, codes) = database(50);
     let good = lines(&codes, |_, hex| hex);

@@ -10,23 +10,23 @@ use phash_store::{Contents, Error, OpenOptions, Reader, Schema, Store, Writer};
 use crate::common::*;
 use crate::fault_vfs::{Fault, FaultVfs};
 
-fn raw() -> Schema {
+pub(crate) fn raw() -> Schema {
     Schema::codes(2)
 }
 
-fn code(number: u64) -> [u8; 16] {
+pub(crate) fn code(number: u64) -> [u8; 16] {
     let mut code = [0; 16];
     code.copy_from_slice(&bytes32(6, number)[..16]);
     code
 }
 
 /// Each seventh code has no label, the others labels of 1 to some 250 bytes, not all of them ASCII.
-fn label(number: u64) -> Option<String> {
+pub(crate) fn label(number: u64) -> Option<String> {
     let tail = "ü".repeat(usize::try_from(number % 120).unwrap());
     (!number.is_multiple_of(7)).then(|| format!("{number}/{tail}"))
 }
 
-fn put_codes(writer: &mut Writer, numbers: std::ops::Range<u64>) -> phash_store::Result<()> {
+pub(crate) fn put_codes(writer: &mut Writer, numbers: std::ops::Range<u64>) -> phash_store::Result<()> {
     for number in numbers {
         let id = writer.put_code(&code(number), label(number).as_deref())?;
         assert_eq!(u64::from(id), number);
@@ -34,7 +34,7 @@ fn put_codes(writer: &mut Writer, numbers: std::ops::Range<u64>) -> phash_store:
     Ok(())
 }
 
-fn check(reader: &Reader, count: u64) {
+pub(crate) fn check(reader: &Reader, count: u64) {
     assert_eq!((u64::from(reader.code_count()), reader.model_count()), (count, 0));
     let (codes, labels) = (reader.raw_codes::<2>().unwrap(), reader.code_labels().unwrap());
     for (id, number) in (0u32..).zip(0..count) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use phash_store::Writer;
 
+use crate::codes;
 use crate::common::*;
 
 /// CRC-32 with the reflected polynomial 0xEDB88320.
@@ -20,11 +21,12 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 /// The codes of a file, by the page's rule: in each block the valid slot with the highest count that fits.
 fn read_without_catalog(file: &Path, view: &str, kind: u32, words: u32) -> Vec<Vec<u8>> {
+    let (version, parameters) = if kind < 2 { (1, schema().parameters) } else { (2, [0; 32]) };
     let bytes = std::fs::read(file).unwrap();
     assert_eq!(&bytes[..8], b"PHSHCODE");
     let fields: Vec<u32> = [8, 12, 16, 20, 72].map(|at| u32_at(&bytes, at)).to_vec();
-    assert_eq!(fields, [1, words, kind, 2048, u32::try_from(view.len()).unwrap()]);
-    assert_eq!(&bytes[40..72], schema().parameters);
+    assert_eq!(fields, [version, words, kind, 2048, u32::try_from(view.len()).unwrap()]);
+    assert_eq!(&bytes[40..72], parameters);
     assert_eq!(&bytes[76..76 + view.len()], view.as_bytes());
     assert!(bytes[76 + view.len()..4092].iter().all(|&byte| byte == 0));
     let header_crc = u32_at(&bytes, 4092);
@@ -69,4 +71,29 @@ fn a_code_file_can_be_read_by_its_description_without_the_catalog() {
     assert_eq!(tensors.len(), 4200);
     assert!(tensors.iter().flatten().all(|&byte| byte == 0), "void codes are zero");
     assert_eq!(std::fs::metadata(dir.join("blocks.codes")).unwrap().len(), 4096 + 3 * 64 + 4200 * 8);
+}
+
+#[test]
+fn raw_codes_and_their_labels_can_be_read_by_their_description_without_the_catalog() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &codes::raw()).unwrap();
+    for end in [7, 2048, 2050, 4201] {
+        let from = u64::from(writer.code_count());
+        codes::put_codes(&mut writer, from..end).unwrap();
+        writer.commit().unwrap();
+    }
+    let expected: Vec<Vec<u8>> = (0..4201).map(|number| codes::code(number).to_vec()).collect();
+    assert!(read_without_catalog(&dir.join("raw.codes"), "raw", 2, 2) == expected);
+    let text = read_without_catalog(&dir.join("raw.text"), "raw", 4, 8).concat();
+    let places = read_without_catalog(&dir.join("raw.labels"), "raw", 3, 1);
+    // The last code, 4200, has no label and so no place.
+    assert_eq!(places.len(), 4200);
+    for (number, place) in (0..).zip(&places) {
+        let start = (0..6).map(|i| usize::from(place[i]) << (8 * i)).sum::<usize>();
+        let len = usize::from(place[6]) | usize::from(place[7]) << 8;
+        let label = codes::label(number).unwrap_or_default();
+        assert_eq!(&text[start..start + len], label.as_bytes(), "label {number}");
+        assert!(len > 0 || start == 0, "no label is a place of zeros");
+    }
 }
