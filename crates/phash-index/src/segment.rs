@@ -155,6 +155,11 @@ impl<const W: usize, B> Segment<W, B> {
         &self.meta
     }
 
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
     }
