@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use phash_bench::codes::Kind;
 use phash_bench::codes::source::Source;
@@ -75,7 +76,9 @@ fn width<const W: usize>(
     opened: &mut Table,
 ) -> Result<Vec<String>, String> {
     let what = || format!("{} codes of {} bits", source.name(), 64 * W);
+    let start = Instant::now();
     let filed = source.load::<W>(&options.cache, n).map_err(|error| format!("{}: {error}", what()))?;
+    eprintln!("{}: made or read in {:.1} s", what(), start.elapsed().as_secs_f64());
     let (contenders, mut left_out) = roster::contenders::<W>(options);
     report.add(&run::run(&filed, source.name(), &contenders, options));
     if options.open {

@@ -28,10 +28,13 @@ def main():
     folder, bits = sys.argv[1], int(sys.argv[2])
     side = {64: 8, 256: 16}[bits]
     paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names)
-    with Pool() as pool:
-        for text in pool.imap(line, [(path, side) for path in paths], 64):
-            if text:
-                print(text)
+    try:
+        with Pool() as pool:
+            for text in pool.imap(line, [(path, side) for path in paths], 64):
+                if text:
+                    print(text)
+    except BrokenPipeError:  # Whoever read this has enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -40,24 +40,19 @@ impl Limits {
     /// An index query's: what it misses, at the cost of an independent random read each, and the lists it reads.
     #[must_use]
     pub fn index_ns<const W: usize>(&self, layout: Layout, work: &SearchStats) -> f64 {
-        misses::<W>(layout, work) * self.random_ns
+        misses::<W>(work) * self.random_ns
             + list_bytes::<W>(layout, work) / self.gb_per_s
             + work.scanned as f64 * Code::<W>::BYTES as f64 / self.gb_per_s
     }
 }
 
 /// Lines that are not expected in a cache, estimated from the counters: two a probe that finds something (where the bucket
-/// begins, and its first line), one that does not, and one (of wide codes more) for each code verified.
+/// begins, and its first line), one that does not, and one for each code fetched.
 #[must_use]
-pub fn misses<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
+pub fn misses<const W: usize>(work: &SearchStats) -> f64 {
     let buckets = work.probes.min(work.candidates) as f64;
     let code_lines = (Code::<W>::BYTES as f64 / LINE_BYTES).max(1.0);
-    let fetched = match layout {
-        // The sketch is the rest of the code.
-        Layout::Fast if W <= 2 => 0.0,
-        Layout::Fast | Layout::Compact => work.verified as f64 * code_lines,
-    };
-    work.probes as f64 + buckets + fetched
+    work.probes as f64 + buckets + work.verified as f64 * code_lines
 }
 
 /// Bytes of the buckets read: ids, or sketches.
@@ -68,7 +63,7 @@ fn list_bytes<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
         4 => 5.0,
         _ => 8.0,
     };
-    work.candidates as f64
+    work.compared as f64
         * match layout {
             Layout::Compact => 4.0,
             Layout::Fast => 4.0 * planes,

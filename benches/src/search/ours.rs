@@ -178,14 +178,8 @@ fn batch<const W: usize, B: AsRef<[u8]> + Sync>(
     queries: &[Code<W>],
     threads: usize,
 ) -> Vec<Matches> {
-    let part = queries.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = queries
-            .chunks(part)
-            .map(|queries| {
-                scope.spawn(move || queries.iter().map(|query| ask(index, task, query)).collect::<Vec<_>>())
-            })
-            .collect();
-        parts.into_iter().flat_map(|part| part.join().expect("a search does not panic")).collect()
-    })
+    match task {
+        Task::Within(radius_bits) => index.batch_within(queries, radius_bits, threads),
+        Task::Nearest(k) => index.batch_nearest(queries, k, threads),
+    }
 }

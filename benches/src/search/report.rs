@@ -44,7 +44,7 @@ impl Report {
                  batched scan / it | verdict",
             ),
             work: table(
-                "codes | n | search | contender | probes | candidates | verified | scanned | lines missed (estimate) | \
+                "codes | n | search | contender | tables | probes | candidates | compared | codes fetched | scanned | lines missed (estimate) | \
                  limit | by index / scan / both",
             ),
             costs: table(
@@ -181,11 +181,13 @@ impl Report {
             about.n.to_string(),
             one.task.to_string(),
             entrant.name.clone(),
+            number(|work| work.tables),
             number(|work| work.probes),
             number(|work| work.candidates),
+            number(|work| work.compared),
             number(|work| work.verified),
             number(|work| work.scanned),
-            format!("{:.1}", mean(one, |work| misses(about.bits, layout, work))),
+            format!("{:.1}", mean(one, |work| misses(about.bits, work))),
             time(mean(one, |work| index_limit_ns(about, layout, work))),
             format!("{}/{}/{}", plans(false, true), plans(true, false), plans(true, true)),
         ]);
@@ -293,7 +295,7 @@ Every answer was checked before it was timed. One query: the median of each quer
 half fresh draws.
 *scan / it*: the scan, timed in turn with the contender, over it (means). *best rival / it*: the fastest rival of this run on this row over it (means). *verdict*: of the mean. Goals are those of 10 million codes, one thread, layout fast; \
 compact may take six times that; nothing may take more than 1.1 times the scan.
-*limit*: of the scan, the codes' bytes over the sequential read of this run; of the index, the lines it is estimated to miss (one a probe, one a bucket found, those of each code verified) at an \
+*limit*: of the scan, the codes' bytes over the sequential read of this run; of the index, the lines it is estimated to miss (one a probe, one a bucket found, those of each code fetched) at an \
 independent random read each, and the bytes of its buckets and scanned codes at the sequential read.
 *batched scan / it*: our scan that goes through the codes once for all queries, timed in turn. A batch is met within 10 % of the better of that and the contender's own single queries, and on two \
 threads at 1.8 times the speed.
@@ -308,12 +310,12 @@ fn scan_limit_ns(about: &About) -> f64 {
     about.n as f64 * f64::from(about.bits) / 8.0 / about.limits.gb_per_s
 }
 
-fn misses(bits: u32, layout: Layout, work: &SearchStats) -> f64 {
+fn misses(bits: u32, work: &SearchStats) -> f64 {
     match bits {
-        64 => limits::misses::<1>(layout, work),
-        128 => limits::misses::<2>(layout, work),
-        256 => limits::misses::<4>(layout, work),
-        _ => limits::misses::<8>(layout, work),
+        64 => limits::misses::<1>(work),
+        128 => limits::misses::<2>(work),
+        256 => limits::misses::<4>(work),
+        _ => limits::misses::<8>(work),
     }
 }
 
