@@ -7,9 +7,6 @@ use phash_index::SearchStats;
 use super::ours::Layout;
 use crate::machine;
 
-/// Bytes that a processor reads at once.
-const LINE_BYTES: f64 = 64.0;
-
 /// What was measured on the codes of this run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -40,7 +37,7 @@ impl Limits {
     /// An index query's: what it misses, at the cost of an independent random read each, and the lists it reads.
     #[must_use]
     pub fn index_ns<const W: usize>(&self, layout: Layout, work: &SearchStats) -> f64 {
-        misses::<W>(work) * self.random_ns
+        misses(work) * self.random_ns
             + list_bytes::<W>(layout, work) / self.gb_per_s
             + work.scanned as f64 * Code::<W>::BYTES as f64 / self.gb_per_s
     }
@@ -49,10 +46,9 @@ impl Limits {
 /// Lines that are not expected in a cache, estimated from the counters: two a probe that finds something (where the bucket
 /// begins, and its first line), one that does not, and one for each code fetched.
 #[must_use]
-pub fn misses<const W: usize>(work: &SearchStats) -> f64 {
-    let buckets = work.probes.min(work.candidates) as f64;
-    let code_lines = (Code::<W>::BYTES as f64 / LINE_BYTES).max(1.0);
-    work.probes as f64 + buckets + work.verified as f64 * code_lines
+pub fn misses(work: &SearchStats) -> f64 {
+    let buckets = work.probes.min(work.candidates);
+    (work.probes + buckets + work.verified) as f64
 }
 
 /// Bytes of the buckets read: ids, or sketches.

@@ -187,7 +187,7 @@ impl Report {
             number(|work| work.compared),
             number(|work| work.verified),
             number(|work| work.scanned),
-            format!("{:.1}", mean(one, |work| misses(about.bits, work))),
+            format!("{:.1}", mean(one, |work| limits::misses(work))),
             time(mean(one, |work| index_limit_ns(about, layout, work))),
             format!("{}/{}/{}", plans(false, true), plans(true, false), plans(true, true)),
         ]);
@@ -308,15 +308,6 @@ fn mean(one: &Searched, of: impl Fn(&SearchStats) -> f64) -> f64 {
 
 fn scan_limit_ns(about: &About) -> f64 {
     about.n as f64 * f64::from(about.bits) / 8.0 / about.limits.gb_per_s
-}
-
-fn misses(bits: u32, work: &SearchStats) -> f64 {
-    match bits {
-        64 => limits::misses::<1>(work),
-        128 => limits::misses::<2>(work),
-        256 => limits::misses::<4>(work),
-        _ => limits::misses::<8>(work),
-    }
 }
 
 fn index_limit_ns(about: &About, layout: Layout, work: &SearchStats) -> f64 {
