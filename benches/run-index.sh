@@ -39,7 +39,7 @@ if [ -n "${IMAGES:-}" ]; then
 fi
 if [ "$size" -ge 10000000 ]; then
     bench large-64 index --n 50000000 --kind uniform --bits 64 --pages usual --batch 0
-    bench large-256 index --n 50000000 --kind uniform --bits 256 --pages usual --only fast,compact,faiss\ flat --batch 100
+    bench large-256 index --n 50000000 --kind uniform --bits 256 --pages usual --only fast,compact,faiss\ flat --batch 100 --no-open
 fi
 bench sweep sweep --n "$sweep"
 if [ "$size" -ge 10000000 ]; then

@@ -2,6 +2,7 @@
 //! the goal allows. `--help` says what can be chosen.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use phash_bench::search::ours::Layout;
 use phash_bench::search::sweep::{self, Cell};
 use phash_bench::search::task::Task;
 use phash_bench::table::{Table, time};
+use phash_bench::timing::median;
 
 /// Rows of the table of the worst cells.
 const WORST: usize = 40;
@@ -95,9 +97,43 @@ fn width<const W: usize>(
     Ok(())
 }
 
+/// For each kind, size and layout how many cells are over the goal, and how far.
+fn summary(cells: &[Cell]) -> Table {
+    let mut groups: BTreeMap<(usize, &str, &str), Vec<f64>> = BTreeMap::new();
+    for cell in cells {
+        groups.entry((cell.n, cell.kind, cell.layout.name())).or_default().push(cell.ratios[0]);
+    }
+    let mut table = Table::new(&["codes", "n", "layout", "cells", "over", "median index / scan", "largest"]);
+    for ((n, kind, layout), ratios) in groups {
+        let over = ratios.iter().filter(|&&ratio| ratio > SCAN).count();
+        let largest = ratios.iter().copied().fold(0.0, f64::max);
+        table.row([
+            kind.to_owned(),
+            n.to_string(),
+            layout.to_owned(),
+            ratios.len().to_string(),
+            over.to_string(),
+            format!("{:.2}", median(&ratios)),
+            format!("{largest:.2}"),
+        ]);
+    }
+    table
+}
+
 fn report(mut cells: Vec<Cell>, left_out: &[String]) -> (String, String) {
     cells.sort_by(|a, b| b.ratios[0].total_cmp(&a.ratios[0]));
-    let head = ["codes", "n", "layout", "search", "index", "scan", "index / scan", "worst query", "measured"];
+    let head = [
+        "codes",
+        "n",
+        "layout",
+        "search",
+        "index",
+        "scan",
+        "more",
+        "index / scan",
+        "worst query",
+        "measured",
+    ];
     let (mut worst, mut all) = (Table::new(&head), Table::new(&head));
     for (number, cell) in cells.iter().enumerate() {
         let row = [
@@ -107,6 +143,7 @@ fn report(mut cells: Vec<Cell>, left_out: &[String]) -> (String, String) {
             cell.task.to_string(),
             time(cell.ns[0]),
             time(cell.ns[1]),
+            time((cell.ns[0] - cell.ns[1]).max(0.0)),
             format!("{:.3}", cell.ratios[0]),
             format!("{:.3}", cell.ratios[1]),
             cell.measured.to_string(),
@@ -118,13 +155,14 @@ fn report(mut cells: Vec<Cell>, left_out: &[String]) -> (String, String) {
     }
     let over = cells.iter().filter(|cell| cell.ratios[0] > SCAN).count();
     let mut text = format!(
-        "{} cells, {over} over {SCAN} x the scan; the {} worst:\n\n{}",
+        "{} cells, {over} over {SCAN} x the scan.\n\n{}\nThe {} worst cells:\n\n{}",
         cells.len(),
+        summary(&cells).to_markdown(),
         WORST.min(cells.len()),
         worst.to_markdown()
     );
     text += "\nTime of the mean query, index and scan in turn, median of the passes of each query; cells over the goal were measured \
-             up to three times more. Worst query: the query of the cell where index / scan is largest.\n";
+             up to three times more. *more*: what the index takes beyond the scan. *worst query*: the query of the cell where index / scan is largest.\n";
     for line in left_out {
         text += &format!("\n{line}\n");
     }

@@ -4,7 +4,7 @@
 use phash_code::Code;
 use phash_index::SearchStats;
 
-use super::ours::Layout;
+use super::ours::{Layout, default_planes};
 use crate::machine;
 
 /// What was measured on the codes of this run.
@@ -53,15 +53,9 @@ pub fn misses(work: &SearchStats) -> f64 {
 
 /// Bytes of the buckets read: ids, or sketches.
 fn list_bytes<const W: usize>(layout: Layout, work: &SearchStats) -> f64 {
-    let planes = match W {
-        1 => 2.0,
-        2 => 4.0,
-        4 => 5.0,
-        _ => 8.0,
-    };
     work.compared as f64
         * match layout {
             Layout::Compact => 4.0,
-            Layout::Fast => 4.0 * planes,
+            Layout::Fast => 4.0 * default_planes(W),
         }
 }

@@ -69,43 +69,31 @@ impl<const W: usize> Built<W> for MihBuilt<'_, W> {
     }
 
     fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
-        let queries = &self.queries[..count];
-        let k_max = self.codes.len();
-        if let How::Batch { threads } = how {
-            let part = queries.len().div_ceil(threads).max(1);
-            let index = &self.index;
-            return Ok(time_all(&self.evict, || {
-                std::thread::scope(|scope| {
-                    for queries in queries.chunks(part) {
-                        scope.spawn(move || searches(index, task, k_max, queries));
-                    }
-                });
-            }));
-        }
-        let (mut range, mut topk) = (self.index.range_searcher(), self.index.topk_searcher());
-        Ok(time_each(&self.evict, queries, |query| {
-            let word = query.to_le_words()[0];
-            match task {
-                Task::Within(radius_bits) => range.run(word, radius_bits as usize).len(),
-                Task::Nearest(k) => topk.run(word, k.min(k_max)).len(),
-            }
+        let (index, queries, n) = (&self.index, &self.queries[..count], self.codes.len());
+        let How::Batch { threads } = how else {
+            return Ok(time_each(&self.evict, queries, search(index, task, n)));
+        };
+        let part = queries.len().div_ceil(threads).max(1);
+        let work = |queries: &[Code<W>]| queries.iter().map(search(index, task, n)).sum::<usize>();
+        Ok(time_all(&self.evict, || {
+            std::thread::scope(|scope| {
+                let work = &work;
+                let parts: Vec<_> =
+                    queries.chunks(part).map(|queries| scope.spawn(move || work(queries))).collect();
+                parts.into_iter().map(|part| part.join().expect("a search does not panic")).sum::<usize>()
+            })
         }))
     }
 }
 
-fn searches<const W: usize>(
-    index: &mih_rs::Index<u64>,
-    task: Task,
-    k_max: usize,
-    queries: &[Code<W>],
-) -> usize {
+/// A search with buffers of its own; gives the number of matches. More nearest codes than there are make it panic.
+fn search<const W: usize>(index: &mih_rs::Index<u64>, task: Task, n: usize) -> impl FnMut(&Code<W>) -> usize {
     let (mut range, mut topk) = (index.range_searcher(), index.topk_searcher());
-    let search = |query: &Code<W>| {
+    move |query| {
         let word = query.to_le_words()[0];
         match task {
             Task::Within(radius_bits) => range.run(word, radius_bits as usize).len(),
-            Task::Nearest(k) => topk.run(word, k.min(k_max)).len(),
+            Task::Nearest(k) => topk.run(word, k.min(n)).len(),
         }
-    };
-    queries.iter().map(search).sum()
+    }
 }
