@@ -98,7 +98,16 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         buffers.buckets.clear();
         buffers.dense.clear();
         let complete = segment.is_complete();
-        Ok(Self { query: *query, ordered, ids: segment.ids(), arrays, substrings, windows: segment.windows(), complete, buffers })
+        Ok(Self {
+            query: *query,
+            ordered,
+            ids: segment.ids(),
+            arrays,
+            substrings,
+            windows: segment.windows(),
+            complete,
+            buffers,
+        })
     }
 
     pub(crate) fn table_count(&self) -> usize {
@@ -244,7 +253,8 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             let mut wrong_id = None;
             kernel.within_buckets(own, near, |&(start, len, words), place, rest_bits| {
                 // The differing bits outside of the substring, each in its place.
-                let differing = own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
+                let differing =
+                    own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
                 let differing = ordered_bits::<W>(substrings[number], differing);
                 let distance_in = |table: usize| windows[table].of(&differing).count_ones();
                 // Met in an earlier table, or in an earlier report; in its own table a value is looked up once.

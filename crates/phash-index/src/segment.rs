@@ -75,7 +75,8 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let buckets = dense::decode(&all[places.dense.clone()], &meta.dense, meta.end_id - meta.first_id)?;
         let dense = DenseBuckets::new(buckets, places.tables.len());
         let pages = Pages::new(places.dense.start, places.page_sums.clone());
-        let windows = places.substrings.iter().map(|&substring| Window::of_substring::<W>(substring)).collect();
+        let windows =
+            places.substrings.iter().map(|&substring| Window::of_substring::<W>(substring)).collect();
         let len_bytes = all.len();
         Ok(Self { bytes, len_bytes, meta, places, order, windows, dense, pages, codes: PhantomData })
     }

@@ -57,7 +57,7 @@ pub(crate) fn build_view<const W: usize>(
     starts: impl FnOnce(u32),
 ) -> Result<()> {
     let search = || search(&Reader::open(dir, OpenOptions::default())?);
-    drop_unusable(writer, view, &search)?;
+    drop_unusable(writer, view, search)?;
     let codes = writer.model_count().max(writer.code_count());
     let Some(ids) = to_build(&writer.segments(view)?, codes) else { return Ok(()) };
     if cancel.load(Ordering::Relaxed) {

@@ -144,6 +144,7 @@ impl fmt::Debug for RawCode {
 const NO_DIGIT: u8 = 0x80;
 
 /// The value of each character as a hexadecimal digit.
+#[expect(clippy::cast_possible_truncation, reason = "values are below 16")]
 const NIBBLES: [u8; 256] = {
     let mut table = [NO_DIGIT; 256];
     let mut value = 0;

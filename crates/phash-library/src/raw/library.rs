@@ -24,6 +24,7 @@ pub enum CodeMode {
 }
 
 /// A database of either kind.
+#[expect(clippy::large_enum_variant, reason = "made once, and taken apart at once")]
 #[derive(Debug)]
 pub enum AnyLibrary {
     /// Models.

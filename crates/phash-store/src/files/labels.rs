@@ -28,7 +28,6 @@ impl Place {
 
     pub(crate) fn decode(bytes: [u8; 8]) -> Self {
         let number = u64::from_le_bytes(bytes);
-        #[expect(clippy::cast_possible_truncation, reason = "the upper 16 bits are left")]
         let len = (number >> LEN_SHIFT) as u16;
         Self { start: number & ((1 << LEN_SHIFT) - 1), len }
     }
@@ -193,7 +192,11 @@ mod tests {
                 .unwrap();
                 assert_eq!(last as usize, all.len().div_ceil(PIECE_BYTES));
             }
-            text.finish(&mut |piece| Ok(pieces.extend_from_slice(piece))).unwrap();
+            text.finish(&mut |piece| {
+                pieces.extend_from_slice(piece);
+                Ok(())
+            })
+            .unwrap();
             text.finish(&mut |_| panic!("nothing is left")).unwrap();
             all.resize(all.len().next_multiple_of(PIECE_BYTES), 0);
             assert_eq!(pieces, all);

@@ -125,7 +125,7 @@ impl CodeInput {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         // Pipes and devices have no length.
-        let len_bytes = metadata.is_file().then(|| metadata.len());
+        let len_bytes = metadata.is_file().then_some(metadata.len());
         let format = format.unwrap_or_else(|| CodeFormat::of_path(path));
         Ok(Self { name, reader: Box::new(file), format, len_bytes })
     }
