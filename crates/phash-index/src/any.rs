@@ -383,6 +383,33 @@ impl<B: AsRef<[u8]>> AnyIndex<B> {
 }
 
 impl<B: AsRef<[u8]> + Sync> AnyIndex<B> {
+    /// As [`Index::batch_within`].
+    ///
+    /// # Errors
+    /// [`Error::CodeWidth`] if the queries have another width.
+    pub fn batch_within(
+        &self,
+        queries: &AnyCodes,
+        radius_bits: u32,
+        threads: usize,
+    ) -> Result<Vec<Matches>, Error> {
+        let (expected_bits, got_bits) = (self.bits(), queries.bits());
+        Ok(both!(&self.parts, &queries.0,
+            (parts, queries) => parts.index(&self.deny)?.batch_within(queries, radius_bits, threads),
+            Error::CodeWidth { expected_bits, got_bits }))
+    }
+
+    /// As [`Index::batch_nearest`].
+    ///
+    /// # Errors
+    /// As [`Self::batch_within`].
+    pub fn batch_nearest(&self, queries: &AnyCodes, k: usize, threads: usize) -> Result<Vec<Matches>, Error> {
+        let (expected_bits, got_bits) = (self.bits(), queries.bits());
+        Ok(both!(&self.parts, &queries.0,
+            (parts, queries) => parts.index(&self.deny)?.batch_nearest(queries, k, threads),
+            Error::CodeWidth { expected_bits, got_bits }))
+    }
+
     /// As [`join`].
     ///
     /// # Errors

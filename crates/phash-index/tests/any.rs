@@ -79,7 +79,17 @@ where
     assert!(matches!(others.push(&query), Err(Error::CodeWidth { .. })));
     others.push(&other).unwrap();
     let wide = AnySegment::open(others.build_segment(&BuildParams::default()).unwrap()).unwrap();
+    assert!(matches!(built.batch_within(&others, 3, 1), Err(Error::CodeWidth { .. })));
+    assert!(matches!(built.batch_nearest(&others, 3, 1), Err(Error::CodeWidth { .. })));
     let codes = AnyCodes::from_bytes(bits, &bytes[1..]).unwrap();
+    let (within, nearest) =
+        (built.batch_within(&codes, 9, 2).unwrap(), built.batch_nearest(&codes, 2, 2).unwrap());
+    assert_eq!((within.len(), nearest.len()), (500, 500));
+    for id in [0, 77, 499] {
+        let query = codes.get(id).unwrap();
+        assert_eq!(within[id as usize].matches, built.within(&query, 9).unwrap().matches);
+        assert_eq!(nearest[id as usize].matches, built.nearest(&query, 2).unwrap().matches);
+    }
     assert!(matches!(AnyIndex::new(codes, vec![wide]), Err(Error::Width { .. })));
 }
 

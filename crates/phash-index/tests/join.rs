@@ -91,11 +91,17 @@ fn check<const W: usize>(seed: u64, n: u32, radius_bits: u32) {
     let mut borders = [random.below(n / 4 + 1), random.below(n + 1), random.below(n + 1)];
     borders.sort_unstable();
     let segments = segments(&codes, &borders, Some(Code::<W>::BITS / 8));
-    for denied in [RoaringBitmap::new(), (0..n).filter(|_| random.below(4) == 0).collect()] {
-        let expected = pairs_by_bits(&codes, &denied, radius_bits);
+    let everything: RoaringBitmap = (0..n).collect();
+    let mut some = |share: u32| -> RoaringBitmap { (0..n).filter(|_| random.below(share) == 0).collect() };
+    for (denied, allowed) in [(RoaringBitmap::new(), None), (some(4), None), (some(9), Some(some(2)))] {
+        let out = &denied | (&everything - allowed.as_ref().unwrap_or(&everything));
+        let expected = pairs_by_bits(&codes, &out, radius_bits);
         let expected_groups = components(n, &expected);
         for strategy in STRATEGIES {
-            let index = Index::new(&codes[..], &segments).unwrap().deny(&denied).strategy(strategy);
+            let mut index = Index::new(&codes[..], &segments).unwrap().deny(&denied).strategy(strategy);
+            if let Some(allowed) = &allowed {
+                index = index.allow(allowed);
+            }
             for count in [1, 3] {
                 let (pairs, stats) = collect(&index, radius_bits, count);
                 assert_eq!(pairs, expected, "{strategy:?}, {count} threads");

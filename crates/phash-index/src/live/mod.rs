@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use phash_code::{Code, Codes};
 
 pub use self::params::{LiveParams, LiveStats};
@@ -210,19 +210,17 @@ impl<const W: usize> Drop for Live<W> {
 }
 
 impl<A: Send + 'static> Background<A> {
-    fn start(
-        name: &str,
-        work: impl FnOnce(&crossbeam_channel::Receiver<A>) + Send + 'static,
-    ) -> Result<Self, Error> {
+    fn start(name: &str, work: impl FnOnce(&Receiver<A>) + Send + 'static) -> Result<Self, Error> {
         let (asks, asked) = bounded(ASKS);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&asked))?;
         Ok(Self { asks: Some(asks), thread: Some(thread) })
     }
 
-    /// Asks without waiting. If there are many asks already, one of them will do.
+    /// Asks without waiting.
     fn ask(&self, ask: A) {
-        match self.asks.as_ref().map(|asks| asks.try_send(ask)) {
-            None | Some(Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) => {}
+        if let Some(asks) = &self.asks {
+            // If the channel is full, one of the asks before will find the same work; if it is closed, nobody is left to do it.
+            let _ = asks.try_send(ask);
         }
     }
 
@@ -341,6 +339,51 @@ mod tests {
         live.settle();
         assert_eq!((held(&live), live.stats().failed_builds), (vec![0], 0));
         assert_eq!(live.snapshot().nearest(&codes[0], 5).matches, []);
+    }
+
+    #[test]
+    fn of_equal_distances_the_smaller_id_wins_over_segments_tails_and_the_scan() {
+        const TAIL: u32 = 1 << 14;
+        let params = LiveParams { tail_codes: TAIL, ..params().with_seal_codes(u32::MAX).with_scan_bytes(1) };
+        let live = Live::<8>::with_params(params).unwrap();
+        let ones = |from: u32, count: u32| Code::<8>::from_bits(|bit| (from..from + count).contains(&bit));
+        let mut state = 1u64;
+        let mut random = || {
+            Code::<8>::from_le_words(std::array::from_fn(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state ^ (state >> 29)
+            }))
+        };
+        // A segment with a code at 5 bits; a tail whose first buckets are too full to be looked at; one that is searched.
+        live.insert(ones(0, 5)).unwrap();
+        live.seal();
+        let mut codes: Vec<Code<8>> = (0..2 * TAIL).map(|_| random()).collect();
+        for code in &mut codes[..TAIL as usize] {
+            (0..40).for_each(|bit| code.set_bit(bit, false));
+        }
+        let (first, second) = (TAIL / 2, TAIL + TAIL / 2);
+        codes[first as usize] = ones(100, 3);
+        codes[second as usize] = ones(200, 3);
+        live.insert_many(&codes).unwrap();
+        live.settle();
+        live.insert(ones(300, 3)).unwrap();
+        assert_eq!(live.shared.load().tails.len(), 2);
+        codes.insert(0, ones(0, 5));
+        codes.push(ones(300, 3));
+        for strategy in [crate::Strategy::Auto, crate::Strategy::Scan] {
+            let snapshot = live.snapshot().strategy(strategy);
+            for k in 1..6 {
+                let found = snapshot.nearest(&Code::ZERO, k);
+                assert_eq!(found.matches, scan::nearest(&codes, &Code::ZERO, k).matches, "{strategy:?}, {k}");
+                let probed = found.stats.candidates > 0 && found.stats.scanned > u64::from(TAIL);
+                assert!(probed || k > 1 || strategy == crate::Strategy::Scan, "{:?}", found.stats);
+            }
+            let found = snapshot.within(&Code::ZERO, 4).matches;
+            assert_eq!(
+                found.iter().map(|found| found.id).collect::<Vec<_>>(),
+                [first + 1, second + 1, 2 * TAIL + 1]
+            );
+        }
     }
 
     #[test]

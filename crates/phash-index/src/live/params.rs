@@ -15,11 +15,18 @@ pub struct LiveParams {
     /// Bytes of codes behind the segments that are scanned. Only if sealing does not keep up and there are more, they get
     /// tables: a scan of so many takes some ten microseconds, and tables take longer to fill than segments to build.
     pub scan_bytes: u32,
+    /// Codes of one tail: its tables are let go together, when all of them are sealed.
+    pub(super) tail_codes: u32,
 }
 
 impl Default for LiveParams {
     fn default() -> Self {
-        Self { build: BuildParams::default().with_threads(1), seal_codes: 65_536, scan_bytes: 4 << 20 }
+        Self {
+            build: BuildParams::default().with_threads(1),
+            seal_codes: 65_536,
+            scan_bytes: 4 << 20,
+            tail_codes: 1 << 18,
+        }
     }
 }
 

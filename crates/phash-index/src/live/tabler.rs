@@ -13,8 +13,6 @@ use super::tail::Tail;
 
 /// Codes inserted between two publications: readers wait no longer for a table than such a block takes.
 const BLOCK: u32 = 1024;
-/// Codes of one tail: its tables are let go together, when all of them are sealed.
-const TAIL_CODES: u32 = 1 << 18;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -55,8 +53,8 @@ fn insert<const W: usize>(shared: &Shared<W>) {
     let least = scan_codes.min(BLOCK as usize);
     while state.scanned().len() >= least && !shared.stop.load(Ordering::Relaxed) {
         let start = state.covered_end();
-        let tail = tail_for(&state, start);
-        let tail_end = tail.first_id().saturating_add(TAIL_CODES);
+        let tail = tail_for(&state, start, shared.params.tail_codes);
+        let tail_end = tail.first_id().saturating_add(shared.params.tail_codes);
         let end = state.store.len().min(start.saturating_add(BLOCK)).min(tail_end);
         // Readers of states to come know what is removed now; those of earlier ones do not look here for these ids.
         tail.insert(&state.store, start..end, |id| state.removed.contains(id));
@@ -66,10 +64,10 @@ fn insert<const W: usize>(shared: &Shared<W>) {
 }
 
 /// The tail that the code `start` belongs in: the last one, or a new one.
-fn tail_for<const W: usize>(state: &State<W>, start: u32) -> Arc<Tail> {
+fn tail_for<const W: usize>(state: &State<W>, start: u32, codes: u32) -> Arc<Tail> {
     match state.tails.last() {
-        Some(last) if start - last.first_id() < TAIL_CODES => Arc::clone(last),
-        _ => Arc::new(Tail::new(Code::<W>::BITS, start, TAIL_CODES)),
+        Some(last) if start - last.first_id() < codes => Arc::clone(last),
+        _ => Arc::new(Tail::new(Code::<W>::BITS, start, codes)),
     }
 }
 
