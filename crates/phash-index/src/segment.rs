@@ -156,11 +156,6 @@ impl<const W: usize, B> Segment<W, B> {
         &self.meta
     }
 
-    #[cfg(test)]
-    pub(crate) fn places(&self) -> &Places {
-        &self.places
-    }
-
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
     }
