@@ -23,7 +23,7 @@ Formats (by the file's ending, or --input-format):
 
 An import is stored as a whole or not at all (see --commit-every). Ids go on from the last one, in the
 order of the files. A label can be given once, so that a file is not imported twice by mistake
-(see --repeated-labels). Memory: some MiB, 34 bytes a label, and what the index takes to build.
+(see --repeated-labels). Memory: some MiB, 20 to 60 bytes a label, and what the index takes to build.
 
 ", super::exit_status!()))]
 pub(crate) struct ImportCodesArgs {
@@ -87,7 +87,7 @@ impl From<InputFormatArg> for CodeFormat {
 pub(crate) enum LayoutArg {
     /// Small
     Compact,
-    /// Two to four times as large, and several times as fast
+    /// Three to four times as large, and two to four times as fast
     Fast,
 }
 

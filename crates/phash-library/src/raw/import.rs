@@ -71,7 +71,7 @@ pub struct ImportSummary {
 /// Appends the codes of the files to the database of raw codes at `dir`, which is created if there is none, and indexes
 /// them. `read` is told of bytes as they are read.
 ///
-/// Time linear in the codes; memory some MiB, 34 bytes for each label (unless `repeated_labels`), and what building an
+/// Time linear in the codes; memory some MiB, 20 to 60 bytes for each label (unless `repeated_labels`), and what building an
 /// index segment takes (`phash_index::write_segment`).
 ///
 /// # Errors
