@@ -63,5 +63,5 @@ pub fn open_ms(n: usize) -> Option<f64> {
 /// `met`, or by how much it was missed.
 #[must_use]
 pub fn verdict(value: f64, most: f64) -> String {
-    if value <= most { "met".to_owned() } else { format!("missed {:.1}x", value / most) }
+    if value <= most { "met".to_owned() } else { format!("missed {:.2}x", value / most) }
 }
