@@ -185,11 +185,11 @@ impl<const W: usize> Contest<'_, W> {
             How::One => {
                 (fitting(right.len(), try_ns).max(tried), fitting(right.len(), scan_try_ns).max(tried))
             }
-            // A batch is what it is, but for who takes minutes.
+            // A batch is what it is, but for rivals that would take minutes.
             How::Batch { .. } => {
                 let all = self.options.batch.min(self.filed.data.queries.len()).max(1);
-                let most = ((20.0 * self.options.budget_ns / try_ns) as usize).clamp(1, all);
-                (most, all)
+                let fits = ((20.0 * self.options.budget_ns / try_ns) as usize).clamp(1, all);
+                (if side == Side::Rival { fits } else { all }, all)
             }
         };
         let checked = count.min(right.len());
