@@ -31,11 +31,9 @@ impl<const W: usize> BitOrder<W> {
         }
         let mut goes_to = vec![None; bits];
         for (place, &bit) in (0u32..).zip(order) {
-            let place_of = goes_to.get_mut(usize::from(bit))?;
-            if place_of.replace(place).is_some() {
-                return None;
-            }
+            *goes_to.get_mut(usize::from(bit))? = Some(place);
         }
+        // A bit that comes twice leaves another without a place.
         let goes_to: Vec<u32> = goes_to.into_iter().collect::<Option<_>>()?;
         if (0u32..).zip(&goes_to).all(|(bit, &place)| bit == place) {
             return Some(Self::identity());

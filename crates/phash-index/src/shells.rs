@@ -28,8 +28,16 @@ impl Substring {
 }
 
 /// `2^(i / 8)`.
-const EIGHTHS: [f32; STEPS as usize] =
-    [1.0, 1.090_507_7, 1.189_207_1, 1.296_839_6, 1.414_213_6, 1.542_210_8, 1.681_792_8, 1.834_008_1];
+const EIGHTHS: [f32; STEPS as usize] = [
+    1.0,
+    1.090_507_7,
+    1.189_207_1,
+    1.296_839_6,
+    std::f32::consts::SQRT_2,
+    1.542_210_8,
+    1.681_792_8,
+    1.834_008_1,
+];
 
 /// About how many ids an estimate stands for.
 #[inline]

@@ -1,5 +1,5 @@
 //! Segments hold byte for byte what docs/segment-format.md says, made here by a map from values to ids and nothing else.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test")]
 
 mod common;
 
@@ -160,6 +160,18 @@ proptest! {
         check::<2>(seed, n, m, planes, first, few_removed);
         check::<4>(seed, n / 2, m, planes, first, few_removed);
         check::<8>(seed, n / 4, m, planes, first, few_removed);
+    }
+}
+
+#[test]
+fn the_smallest_bucket_kept_as_a_bitmap_has_64_ids() {
+    for n in 62..67u32 {
+        let codes = vec![Code::<1>::ZERO; n as usize];
+        let held: Vec<(u32, &Code<1>)> = (0..).zip(&codes).collect();
+        let built = build_segment(&codes, 0..n, &BuildParams::default().with_substrings(16)).unwrap();
+        let expected = model(&held, 16, 0);
+        assert!(built.starts_with(&expected), "{n} codes");
+        assert_eq!(expected.len() < 16 + 16 * (17 * 4 + 16 * 4 + n as usize * 4), n >= 64, "{n} codes");
     }
 }
 

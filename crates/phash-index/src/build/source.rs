@@ -67,7 +67,7 @@ impl<'c, const W: usize> Source<'c, W> {
                 let mut first = 0u32;
                 for run in runs {
                     (first..).zip(*run).for_each(|(id, code)| visit(id, code));
-                    first += u32::try_from(run.len()).unwrap_or(0);
+                    first += Codes::len(run);
                 }
             }
         }
