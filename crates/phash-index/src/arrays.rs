@@ -125,7 +125,9 @@ impl<'s> Table<'s> {
     #[inline(always)]
     pub(crate) fn prefetch_bucket(&self, start: u32) {
         let (array, numbers) = if self.planes == 0 { (&self.ids, 1) } else { (&self.sketches, self.planes) };
-        prefetch(array.bytes, (start as usize).wrapping_mul(numbers * U32_BYTES));
+        let at = (start as usize).wrapping_mul(numbers * U32_BYTES);
+        prefetch(array.bytes, at);
+        prefetch(array.bytes, at.wrapping_add(64));
     }
 
     /// The ids of entries `start..end`, relative to the segment's first. A forged segment may hold any numbers.

@@ -22,7 +22,7 @@ use crate::sketch::{Window, ordered_bits, sketch};
 /// How many dense buckets can be gone through in the time one is searched for.
 const DENSE_SEARCH: u64 = 8;
 /// How many buckets ahead their first bytes are asked for: enough for memory to answer.
-const AHEAD: usize = 8;
+const AHEAD: usize = 12;
 /// Candidates whose codes are fetched between two looks at whether to go on.
 const CHUNK: usize = 4096;
 
