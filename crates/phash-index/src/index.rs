@@ -97,13 +97,10 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// Exact. Time at most about that of the scan; for radii well below the distance of unrelated codes sublinear in the
     /// number of codes (docs/search.md). Memory linear in the matches and candidates.
     pub fn within(&self, query: &Code<W>, radius_bits: u32) -> Matches {
-        with_scratch(|scratch| {
-            let mut found = std::mem::take(&mut scratch.matches);
-            let (stats, complete) = self.within_into(scratch, query, radius_bits, &mut found);
-            let matches = found.clone();
-            scratch.matches = found;
-            Matches { matches, complete, stats }
-        })
+        let mut matches = Vec::new();
+        let (stats, complete) =
+            with_scratch(|scratch| self.within_into(scratch, query, radius_bits, &mut matches));
+        Matches { matches, complete, stats }
     }
 
     /// As [`Self::within`], the matches put in `matches` (what it held is dropped), with the caller's buffers: allocates
@@ -121,8 +118,10 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             ControlFlow::Continue(())
         });
         matches.sort_unstable_by_key(Match::key);
-        // A sound segment reports no code twice. A damaged one might, or report some before it was found out and scanned.
-        matches.dedup();
+        // A sound segment reports no code twice. A damaged one may have reported some before it was found out and scanned.
+        if stats.damaged_segments > 0 {
+            matches.dedup();
+        }
         (stats, complete)
     }
 
