@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code: a panic is a failure with a place")]
 
 mod codes;
+mod codes_failures;
 mod commands;
 mod formats;
 mod ground_truth;
