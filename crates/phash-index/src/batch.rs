@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 
 use phash_code::{Code, Codes, Kernel};
 
-use crate::costs::costs_of;
 use crate::limit::Account;
 use crate::nearest::Nearest;
 use crate::scan::for_each_run;
@@ -104,7 +103,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
     /// What a search of a segment may take in a batch.
     fn batch_budget_ns(&self, segment: &Segment<W, B>) -> f64 {
         match self.strategy {
-            Strategy::Auto if !self.limited() => costs_of(segment).batched_scan(),
+            Strategy::Auto if !self.limited() => segment.costs().batched_scan(),
             _ => self.budget_ns(segment),
         }
     }

@@ -3,7 +3,8 @@
 
 use phash_code::Code;
 
-use crate::Segment;
+use crate::ball::shell_size;
+use crate::cut::Substring;
 
 /// Estimated times in nanoseconds for one segment, on one core of the machines we measured (docs/search.md).
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,9 @@ pub(crate) struct Costs {
 /// Setting up the search of a segment, and the view of each of its tables.
 const SEGMENT_NS: f64 = 120.0;
 const TABLE_NS: f64 = 6.0;
+/// Working out what a table's next shell costs, and comparing it with the others'.
+const EXPECT_NS: f64 = 12.0;
+const COMPARE_NS: f64 = 0.8;
 /// Steps that are looked up and verified together, beside the accesses that wait for one another.
 const BATCH_NS: f64 = 40.0;
 /// Bucket, ids, code: each waits for the one before, about four times as long as one of several accesses under way.
@@ -109,6 +113,23 @@ impl Costs {
         SEGMENT_NS + tables as f64 * (TABLE_NS + self.access_ns)
     }
 
+    /// Choosing so many shells among that many tables.
+    pub(crate) fn choose(&self, shells: u32, tables: usize) -> f64 {
+        let (shells, tables) = (f64::from(shells), tables as f64);
+        (shells + tables) * EXPECT_NS + shells * tables * COMPARE_NS
+    }
+
+    /// What so many shells take at least: their probes, the shells spread evenly over the tables.
+    pub(crate) fn even_probes(&self, substrings: &[Substring], shells: u32) -> f64 {
+        let tables = u32::try_from(substrings.len()).unwrap_or(u32::MAX).max(1);
+        let shortest = substrings.last().map_or(0, |substring| substring.len_bits);
+        let of_table = |taken: u32| -> f64 {
+            (0..taken).map(|distance_bits| self.probes(f64::from(shell_size(shortest, distance_bits)))).sum()
+        };
+        let (each, more) = (shells / tables, shells % tables);
+        f64::from(tables - more) * of_table(each) + f64::from(more) * of_table(each + 1)
+    }
+
     /// Beside their probes and candidates, steps that are looked up and verified together.
     pub(crate) fn batch(&self) -> f64 {
         BATCH_NS + BATCH_ACCESSES * self.access_ns
@@ -138,12 +159,6 @@ impl Costs {
     pub(crate) fn shell(&self, probes: f64, ids: f64, candidate_ns: f64) -> f64 {
         self.probes(probes) + self.candidates(probes.min(ids), ids, candidate_ns)
     }
-}
-
-/// The costs of a segment.
-pub(crate) fn costs_of<const W: usize, B: AsRef<[u8]>>(segment: &Segment<W, B>) -> Costs {
-    let ids = segment.ids();
-    Costs::of::<W>(ids.end - ids.start, segment.bytes().len(), segment.planes(), segment.is_complete())
 }
 
 /// The part of unrelated codes whose sketches lie within the radius: the tail of fair coins, by the logistic function.

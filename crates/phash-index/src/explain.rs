@@ -6,7 +6,6 @@ use std::ops::Range;
 use phash_code::{Code, Codes};
 
 use crate::ball::shell_size;
-use crate::costs::costs_of;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, with_scratch};
 use crate::within::{Within, affords};
@@ -54,11 +53,11 @@ impl<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'_, W, C, B> {
         let segments = self.segments.iter().map(|segment| {
             let search = Within { query, radius_bits };
             let otherwise_ns = self.otherwise_ns(segment);
-            let costs = costs_of(segment);
+            let costs = segment.costs();
             with_scratch(|scratch| {
                 let Scratch { allocation, buffers, shells, .. } = scratch;
                 let planned = Probe::new(segment, query, buffers)
-                    .and_then(|probe| search.plan(&probe, &costs, f64::INFINITY, allocation, shells));
+                    .and_then(|probe| search.plan(&probe, costs, f64::INFINITY, allocation, shells));
                 let expected = planned.as_ref().ok().copied().flatten().unwrap_or_default();
                 let lens = segment.tables().iter().map(|substring| substring.len_bits);
                 let tables: Vec<(u32, u32)> = lens.zip(allocation.taken()).collect();

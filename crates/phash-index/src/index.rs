@@ -6,7 +6,6 @@ use std::ops::{ControlFlow, Range};
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 
-use crate::costs::costs_of;
 use crate::filter::Filter;
 use crate::limit::Account;
 use crate::nearest::{Nearest, Reach};
@@ -307,7 +306,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
 
     /// What it takes to do without a segment: to scan its codes, or to compare those that the filter lists.
     pub(crate) fn otherwise_ns(&self, segment: &Segment<W, B>) -> f64 {
-        let costs = costs_of(segment);
+        let costs = segment.costs();
         match self.filter.allow {
             None => costs.scan(),
             Some(_) => costs.scan().min(self.filter.allowed(segment.ids()) as f64 * costs.fetch()),

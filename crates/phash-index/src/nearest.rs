@@ -4,9 +4,7 @@
 use phash_code::{Code, Codes};
 
 use crate::allocation::Allocation;
-use crate::ball::shell_size;
-use crate::costs::{Costs, costs_of, likely_bits};
-use crate::cut::Substring;
+use crate::costs::{Costs, likely_bits};
 use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::probe::Probe;
@@ -52,15 +50,14 @@ impl<const W: usize> Nearest<'_, W> {
         wants: impl Fn(u32) -> bool,
     ) -> Result<bool, Damaged> {
         let Reach { allowed, bound_bits, budget_ns } = *reach;
-        let costs = &costs_of(segment);
+        let costs = segment.costs();
         let risk_ns = budget_ns * RISK / (self.k as f64).sqrt();
         let mut spent_ns = costs.set_up(segment.tables().len());
         if spent_ns + costs.batch() > budget_ns * CLEARLY {
             return Ok(false);
         }
         // Where the equal buckets alone are too much to risk, codes spread evenly tell whether it can be worth it at all.
-        let tables = segment.tables();
-        let even_ns = |shells: u32| even_ns(tables, shells, costs);
+        let even_ns = |shells: u32| costs.even_probes(segment.tables(), shells);
         let likely_bits = likely_bits(allowed, Code::<W>::BITS, self.k).min(bound_bits);
         let candidate_ns = costs.candidate(likely_bits);
         if spent_ns + costs.batch() + even_ns(1) > risk_ns && spent_ns + even_ns(likely_bits + 1) > budget_ns
@@ -122,17 +119,6 @@ impl<const W: usize> Nearest<'_, W> {
             }
         }
     }
-}
-
-/// What so many shells cost where codes are spread evenly, at least: probes alone.
-fn even_ns(tables: &[Substring], shells: u32, costs: &Costs) -> f64 {
-    let count = u32::try_from(tables.len()).unwrap_or(u32::MAX).max(1);
-    let shortest = tables.last().map_or(0, |substring| substring.len_bits);
-    let of_table = |taken: u32| -> f64 {
-        (0..taken).map(|distance_bits| costs.probes(f64::from(shell_size(shortest, distance_bits)))).sum()
-    };
-    let (each, more) = (shells / count, shells % count);
-    f64::from(count - more) * of_table(each) + f64::from(more) * of_table(each + 1)
 }
 
 /// What the next shell costs, and the next `shells` together, as far as that is less than `most_ns`; `None` if there is no

@@ -9,6 +9,7 @@ use phash_code::{Code, Codes};
 use crate::arrays::Arrays;
 use crate::bit_order::BitOrder;
 use crate::build::build_segment;
+use crate::costs::Costs;
 use crate::cut::Substring;
 use crate::dense::{self, DenseBuckets};
 use crate::format::{self, Meta, check_crc32};
@@ -29,6 +30,7 @@ pub struct Segment<const W: usize, B> {
     order: BitOrder<W>,
     /// The window of each table's substring.
     windows: Vec<Window>,
+    costs: Costs,
     dense: DenseBuckets,
     pages: Pages,
     codes: PhantomData<Code<W>>,
@@ -78,7 +80,10 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let windows =
             places.substrings.iter().map(|&substring| Window::of_substring::<W>(substring)).collect();
         let len_bytes = all.len();
-        Ok(Self { bytes, len_bytes, meta, places, order, windows, dense, pages, codes: PhantomData })
+        let complete = is_complete::<W>(&meta, &places);
+        let planes = meta.planes as usize;
+        let costs = Costs::of::<W>(meta.end_id - meta.first_id, len_bytes, planes, complete);
+        Ok(Self { bytes, len_bytes, meta, places, order, windows, costs, dense, pages, codes: PhantomData })
     }
 
     /// The bytes the segment was opened over.
@@ -137,9 +142,12 @@ impl<const W: usize, B> Segment<W, B> {
 
     /// Whether a substring and its sketch are always the whole code.
     pub(crate) fn is_complete(&self) -> bool {
-        let shortest = self.places.substrings.iter().map(|substring| substring.len_bits).min().unwrap_or(0);
-        let sketch_bits = u64::from(self.meta.planes) * u64::from(PLANE_BITS);
-        sketch_bits > 0 && sketch_bits + u64::from(shortest) >= u64::from(Code::<W>::BITS)
+        is_complete::<W>(&self.meta, &self.places)
+    }
+
+    /// What its search costs.
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// The order in which the segment takes the bits of a code.
@@ -159,4 +167,10 @@ impl<const W: usize, B> Segment<W, B> {
     pub(crate) fn pages(&self) -> &Pages {
         &self.pages
     }
+}
+
+fn is_complete<const W: usize>(meta: &Meta, places: &Places) -> bool {
+    let shortest = places.substrings.iter().map(|substring| substring.len_bits).min().unwrap_or(0);
+    let sketch_bits = u64::from(meta.planes) * u64::from(PLANE_BITS);
+    sketch_bits > 0 && sketch_bits + u64::from(shortest) >= u64::from(Code::<W>::BITS)
 }

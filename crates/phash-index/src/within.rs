@@ -4,7 +4,7 @@
 use phash_code::{Code, Codes};
 
 use crate::allocation::{Allocation, Shell};
-use crate::costs::{Costs, costs_of};
+use crate::costs::Costs;
 use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::probe::Probe;
@@ -33,6 +33,11 @@ pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
 }
 
 impl<const W: usize> Within<'_, W> {
+    /// What it takes before the first bucket is looked up.
+    fn begin_ns(&self, costs: &Costs, tables: usize) -> f64 {
+        costs.set_up(tables) + costs.choose(self.radius_bits + 1, tables) + costs.batch()
+    }
+
     /// Shares the radius among the tables: leaves the shells in `shells`, and where each table stands in `allocation`. `None`
     /// as soon as more than `most_ns` are expected.
     pub(crate) fn plan(
@@ -71,8 +76,9 @@ impl<const W: usize> Within<'_, W> {
         stats: &mut SearchStats,
         hit: impl FnMut(u32, u32),
     ) -> Result<bool, Damaged> {
-        let costs = &costs_of(segment);
-        if !affords(budget_ns, costs.set_up(segment.tables().len()) + costs.batch()) {
+        let costs = segment.costs();
+        let least_ns = costs.even_probes(segment.tables(), self.radius_bits + 1);
+        if !affords(budget_ns, self.begin_ns(costs, segment.tables().len()) + least_ns) {
             return Ok(false);
         }
         let candidate_ns = costs.candidate(self.radius_bits);
