@@ -187,7 +187,7 @@ impl Report {
             number(|work| work.compared),
             number(|work| work.verified),
             number(|work| work.scanned),
-            format!("{:.1}", mean(one, |work| limits::misses(work))),
+            format!("{:.1}", mean(one, limits::misses)),
             time(mean(one, |work| index_limit_ns(about, layout, work))),
             format!("{}/{}/{}", plans(false, true), plans(true, false), plans(true, true)),
         ]);

@@ -112,15 +112,16 @@ impl Rung {
             self.ids = 0.0;
             return;
         }
-        let probes = f64::from(probes);
+        #[expect(clippy::cast_precision_loss, reason = "estimates")]
+        let values = probes as f32;
         let density = match self.kept() {
-            Some(ids) => ids / probes as f32,
+            Some(ids) => ids / values,
             // Farther out buckets are taken to be as full as in the last shell that is known.
             None => self.density.max(self.even),
         };
         self.density = density;
-        self.ids = density * probes as f32;
-        self.ns = costs.shell(probes, f64::from(self.ids), candidate_ns);
+        self.ids = density * values;
+        self.ns = costs.shell(f64::from(probes), f64::from(self.ids), candidate_ns);
     }
 
     /// What the segment's estimates say of the shell at distance `taken`. The bits that they leave out are taken to be

@@ -10,7 +10,7 @@ use phash_code::{Code, Codes, Kernel};
 use crate::limit::Account;
 use crate::nearest::Nearest;
 use crate::scan::for_each_run;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, Work};
 use crate::topk::TopK;
 use crate::within::Within;
 use crate::{Index, Match, Matches, SearchStats, Segment, Strategy};
@@ -44,8 +44,8 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
             let (mut found, mut stats, mut left) = (Vec::new(), SearchStats::default(), Vec::new());
             let mut hit = |id, distance_bits| found.push(Match { distance_bits, id });
             let budget_ns = |segment: &Segment<W, B>| self.batch_budget_ns(segment);
-            let probed =
-                self.probe_within(&search, budget_ns, scratch, &account, &mut stats, &mut hit, &mut left);
+            let mut work = Work { scratch, account: &account, stats: &mut stats };
+            let probed = self.probe_within(&search, budget_ns, &mut work, &mut hit, &mut left);
             if self.limited() {
                 for ids in left.drain(..) {
                     self.scan(&account).within(ids, search.query, radius_bits, &mut stats, &mut hit);
@@ -76,8 +76,8 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
             let mut top = TopK::new(k, Code::<W>::BITS);
             let budget_ns = |segment: &Segment<W, B>| self.batch_budget_ns(segment);
             left.extend(self.unindexed());
-            let probed =
-                self.probe_nearest(&search, budget_ns, scratch, &account, &mut stats, &mut top, &mut left);
+            let mut work = Work { scratch, account: &account, stats: &mut stats };
+            let probed = self.probe_nearest(&search, budget_ns, &mut work, &mut top, &mut left);
             if self.limited() {
                 for ids in left.drain(..) {
                     self.scan(&account).nearest(ids, search.query, &mut top, &mut stats);

@@ -11,7 +11,7 @@ use crate::limit::Account;
 use crate::nearest::{Nearest, Reach};
 use crate::pages::Damaged;
 use crate::scan::Scan;
-use crate::scratch::{Scratch, with_scratch};
+use crate::scratch::{Scratch, Work, with_scratch};
 use crate::topk::TopK;
 use crate::within::Within;
 use crate::{Count, Error, Limit, Match, Matches, SearchStats, Segment, Strategy};
@@ -165,8 +165,8 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let mut left = std::mem::take(&mut scratch.left);
         let search = Within { query, radius_bits: radius_bits.min(Code::<W>::BITS) };
         let budget_ns = |segment: &_| self.budget_ns(segment);
-        let probed =
-            self.probe_within(&search, budget_ns, scratch, &account, &mut stats, &mut hit, &mut left);
+        let mut work = Work { scratch, account: &account, stats: &mut stats };
+        let probed = self.probe_within(&search, budget_ns, &mut work, &mut hit, &mut left);
         for ids in left.drain(..) {
             self.scan(&account).within(ids, query, search.radius_bits, &mut stats, &mut hit);
         }
@@ -180,9 +180,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         &self,
         search: &Within<'_, W>,
         budget_ns: impl Fn(&Segment<W, B>) -> f64,
-        scratch: &mut Scratch,
-        account: &Account<'_>,
-        stats: &mut SearchStats,
+        work: &mut Work<'_>,
         hit: &mut impl FnMut(u32, u32),
         left: &mut Vec<Range<u32>>,
     ) -> bool {
@@ -190,18 +188,19 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         left.extend(self.unindexed());
         let mut probed = false;
         for segment in self.segments {
+            let account = work.account;
             let mut wanted = |id, distance_bits| {
                 if self.filter.wants(id) && !account.stopped() {
                     hit(id, distance_bits);
                 }
             };
-            match search.run(segment, self.codes, budget_ns(segment), scratch, account, stats, &mut wanted) {
+            match search.run(segment, self.codes, budget_ns(segment), work, &mut wanted) {
                 Ok(true) => {
                     probed = true;
                     continue;
                 }
                 Ok(false) => {}
-                Err(Damaged { .. }) => stats.damaged_segments += 1,
+                Err(Damaged { .. }) => work.stats.damaged_segments += 1,
             }
             left.push(segment.ids());
         }
@@ -232,7 +231,8 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let mut left = Vec::new();
         let budget_ns = |segment: &_| self.budget_ns(segment);
         let probed = with_scratch(|scratch| {
-            self.probe_nearest(&search, budget_ns, scratch, &account, &mut stats, &mut top, &mut left)
+            let mut work = Work { scratch, account: &account, stats: &mut stats };
+            self.probe_nearest(&search, budget_ns, &mut work, &mut top, &mut left)
         });
         for ids in left {
             self.scan(&account).nearest(ids, query, &mut top, &mut stats);
@@ -246,9 +246,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         &self,
         search: &Nearest<'_, W>,
         budget_ns: impl Fn(&Segment<W, B>) -> f64,
-        scratch: &mut Scratch,
-        account: &Account<'_>,
-        stats: &mut SearchStats,
+        work: &mut Work<'_>,
         top: &mut TopK,
         left: &mut Vec<Range<u32>>,
     ) -> bool {
@@ -261,13 +259,13 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
                 budget_ns: budget_ns(segment),
             };
             let wants = |id| self.filter.wants(id);
-            match search.run(segment, self.codes, &within, scratch, account, stats, top, wants) {
+            match search.run(segment, self.codes, &within, work, top, wants) {
                 Ok(true) => {
                     probed = true;
                     continue;
                 }
                 Ok(false) => {}
-                Err(Damaged { .. }) => stats.damaged_segments += 1,
+                Err(Damaged { .. }) => work.stats.damaged_segments += 1,
             }
             top.forget(|id| segment.ids().contains(&id));
             left.push(segment.ids());

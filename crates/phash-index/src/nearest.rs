@@ -5,12 +5,11 @@ use phash_code::{Code, Codes};
 
 use crate::allocation::Allocation;
 use crate::costs::{Costs, likely_bits};
-use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::probe::Probe;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, Work};
 use crate::topk::TopK;
-use crate::{Match, SearchStats, Segment};
+use crate::{Match, Segment};
 
 /// The part of the budget risked on the chance that the nearest codes are nearer than random ones would be; for the k-th
 /// nearest the chance is smaller, and so is the part, divided by `k^(1/2)`.
@@ -43,9 +42,7 @@ impl<const W: usize> Nearest<'_, W> {
         segment: &Segment<W, B>,
         codes: &C,
         reach: &Reach,
-        scratch: &mut Scratch,
-        account: &Account<'_>,
-        stats: &mut SearchStats,
+        work: &mut Work<'_>,
         top: &mut TopK,
         wants: impl Fn(u32) -> bool,
     ) -> Result<bool, Damaged> {
@@ -64,7 +61,8 @@ impl<const W: usize> Nearest<'_, W> {
         {
             return Ok(false);
         }
-        let Scratch { allocation, ahead, buffers, .. } = scratch;
+        let Work { scratch, account, stats } = work;
+        let Scratch { allocation, ahead, buffers, .. } = &mut **scratch;
         let mut probe = Probe::new(segment, self.query, buffers)?;
         allocation.start(&probe, costs, candidate_ns)?;
         // So many shells are taken: every code nearer than that has been offered.

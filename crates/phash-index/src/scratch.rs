@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::Match;
 use crate::allocation::{Allocation, Shell};
+use crate::limit::Account;
 use crate::probe::Buffers;
+use crate::{Match, SearchStats};
 
 /// Buffers of a search, of any width, index and thread, one search at a time. Searches that are not given any keep some
 /// for each thread.
@@ -28,6 +29,13 @@ impl Scratch {
     pub fn new() -> Self {
         Self::default()
     }
+}
+
+/// What the parts of one search share: its buffers, what it may do, and what it has done.
+pub(crate) struct Work<'w> {
+    pub(crate) scratch: &'w mut Scratch,
+    pub(crate) account: &'w Account<'w>,
+    pub(crate) stats: &'w mut SearchStats,
 }
 
 /// Calls `search` with this thread's buffers, or with new ones if they are in use (a search within a search).

@@ -3,13 +3,12 @@
 
 use phash_code::{Code, Codes};
 
+use crate::Segment;
 use crate::allocation::{Allocation, Shell};
 use crate::costs::Costs;
-use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::probe::Probe;
-use crate::scratch::Scratch;
-use crate::{SearchStats, Segment};
+use crate::scratch::{Scratch, Work};
 
 /// The part of a budget that a plan may be expected to take: what is left is for errors of the model.
 const CLEARLY: f64 = 0.9;
@@ -71,9 +70,7 @@ impl<const W: usize> Within<'_, W> {
         segment: &Segment<W, B>,
         codes: &C,
         budget_ns: f64,
-        scratch: &mut Scratch,
-        account: &Account<'_>,
-        stats: &mut SearchStats,
+        work: &mut Work<'_>,
         hit: impl FnMut(u32, u32),
     ) -> Result<bool, Damaged> {
         let costs = segment.costs();
@@ -82,7 +79,8 @@ impl<const W: usize> Within<'_, W> {
             return Ok(false);
         }
         let candidate_ns = costs.candidate(self.radius_bits);
-        let Scratch { allocation, buffers, shells, .. } = scratch;
+        let Work { scratch, account, stats } = work;
+        let Scratch { allocation, buffers, shells, .. } = &mut **scratch;
         let mut probe = Probe::new(segment, self.query, buffers)?;
         if self.plan(&probe, costs, budget_ns * CLEARLY, allocation, shells)?.is_none() {
             return Ok(false);

@@ -63,7 +63,7 @@ fn check<const W: usize>(seed: u64, n: u32, m: Option<u32>, radius_bits: u32, k:
         2 | 3 => BuildParams::default().with_layout(Layout::Fast),
         _ => BuildParams::default()
             .with_layout(Layout::Fast)
-            .with_planes(1 + (seed >> 8) as u32 % (2 * W as u32)),
+            .with_planes(1 + Random(seed).below(Code::<W>::BITS / 32)),
     };
     let segments = segments_with(&codes, &borders, m, params);
     let denied: Vec<u32> = (0..n).filter(|_| random.below(5) == 0).collect();
