@@ -20,7 +20,9 @@ const TILE_BYTES: usize = 256 * 1024;
 const MAX_BLOCK_MATCHES: usize = 1 << 18;
 /// Bytes of codes compared a nanosecond in a block, until measured (docs/search.md).
 const BLOCK_BYTES_PER_NS: f64 = 45.0;
-/// Weight of the latest measurement.
+/// Queries measured before it is decided whether the index loses.
+const SAMPLES: usize = 9;
+/// Weight of the latest measurement of a block.
 const LATEST: f64 = 0.125;
 /// Most blocks compared before the index is tried again; doubles from one while it loses.
 const MAX_BLOCKS: u32 = 32;
@@ -31,8 +33,9 @@ pub(crate) struct Neighbours<'i, 'a, const W: usize, C: ?Sized, B> {
     radius_bits: u32,
     cancel: &'i AtomicBool,
     block: Vec<Query<W>>,
-    /// What a query takes by the index, and a comparison in a block, as measured lately.
-    index_ns: Option<f64>,
+    /// What the latest queries took by the index; decided on once it is full.
+    index_ns: Vec<f64>,
+    /// What a comparison in a block takes, as measured lately.
     compare_ns: f64,
     /// Blocks compared when the index last lost, and those left before it is tried again.
     blocks: u32,
@@ -53,7 +56,7 @@ impl<'i, 'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Neighbours<'i
             radius_bits,
             cancel,
             block: Vec::new(),
-            index_ns: None,
+            index_ns: Vec::with_capacity(SAMPLES),
             compare_ns: Code::<W>::BYTES as f64 / BLOCK_BYTES_PER_NS,
             blocks: 0,
             blocks_left: 0,
@@ -112,17 +115,19 @@ impl<'i, 'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Neighbours<'i
         let code = self.index.codes().get(a).ok_or(Error::MissingCode { id: a })?;
         let start = Instant::now();
         let mut answer = self.index.within(code, self.radius_bits);
-        let index_ns = latest(self.index_ns, start.elapsed().as_nanos() as f64);
-        self.index_ns = Some(index_ns);
+        self.index_ns.push(start.elapsed().as_nanos() as f64);
         add_work(&mut self.work, &answer.stats);
-        let later = f64::from(self.index.codes().len() - a);
-        let loses = match self.index.chosen_by() {
-            Strategy::Index => false,
-            Strategy::Scan => true,
-            Strategy::Auto => index_ns > later * self.compare_ns,
-        };
-        self.blocks = if loses { (self.blocks * 2).clamp(1, MAX_BLOCKS) } else { 0 };
-        self.blocks_left = self.blocks;
+        if self.index_ns.len() == SAMPLES || self.index.chosen_by() == Strategy::Scan {
+            let later = f64::from(self.index.codes().len() - a);
+            let loses = match self.index.chosen_by() {
+                Strategy::Index => false,
+                Strategy::Scan => true,
+                Strategy::Auto => median(&mut self.index_ns) > later * self.compare_ns,
+            };
+            self.index_ns.clear();
+            self.blocks = if loses { (self.blocks * 2).clamp(1, MAX_BLOCKS) } else { 0 };
+            self.blocks_left = self.blocks;
+        }
         answer.matches.retain(|found| found.id > a);
         Ok(found(a, &answer.matches))
     }
@@ -164,7 +169,8 @@ impl<'i, 'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Neighbours<'i
         }
         let compared = (self.work.scanned - scanned) as f64;
         if compared > 0.0 {
-            self.compare_ns = latest(Some(self.compare_ns), start.elapsed().as_nanos() as f64 / compared);
+            let now_ns = start.elapsed().as_nanos() as f64 / compared;
+            self.compare_ns += LATEST * (now_ns - self.compare_ns);
         }
         self.block[..active].iter_mut().for_each(|query| query.matches.sort_unstable());
         active
@@ -175,9 +181,10 @@ impl<'i, 'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Neighbours<'i
     }
 }
 
-/// A measurement smoothed: a single one may have been interrupted.
-fn latest(before: Option<f64>, now: f64) -> f64 {
-    before.map_or(now, |before| before + LATEST * (now - before))
+/// The median of some measurements: a few may have been interrupted.
+fn median(all_ns: &mut [f64]) -> f64 {
+    all_ns.sort_unstable_by(f64::total_cmp);
+    all_ns.get(all_ns.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a place in a run of codes, whose ids are 32 bits wide")]
