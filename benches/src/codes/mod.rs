@@ -1,8 +1,8 @@
 //! Owns the kinds of codes that searches are measured on, and their queries. The same seed gives the same codes on every
 //! machine and any number of threads.
 //!
-//! uniform: every bit a fair coin. skewed: as [`model`] says. In both, 1 % of the codes are copies of others with up to
-//! [`radius_max`] bits flipped. The other kinds are the worst that can be thought of: [`shapes`].
+//! uniform: every bit a fair coin. skewed: as `model.rs` says. In both, 1 % of the codes are copies of others with up to
+//! [`radius_max`] bits flipped. The other kinds are the worst that can be thought of: `shapes.rs`.
 
 pub mod files;
 mod model;
