@@ -9,7 +9,7 @@ pub enum Layout {
     /// Ids only, in buckets of about one: small. 12 to 15 bytes a code at 64 bits, about 90 at 256, for 10 million codes.
     #[default]
     Compact,
-    /// Ids and a sketch of each code, in buckets of about ten: fast. 48 bytes a code at 64 bits, about 320 at 256.
+    /// Ids and a sketch of each code, in buckets of 15 to 30: fast. 48 bytes a code at 64 bits, about 340 at 256.
     Fast,
 }
 
@@ -31,7 +31,7 @@ pub struct BuildParams {
     /// Size against speed.
     pub layout: Layout,
     /// How many substrings (bucket tables) to cut the code in: at least `bits / 26` rounded up, at most one a bit.
-    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 3
+    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 4
     /// bits less, 8 to 22.
     pub substrings: Option<u32>,
     /// How many planes of 32 bits a sketch has in [`Layout::Fast`], 1 to twice the words of a code. By default 2 at 64

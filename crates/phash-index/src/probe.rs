@@ -21,8 +21,9 @@ use crate::sketch::{Window, ordered_bits, sketch};
 
 /// How many dense buckets can be gone through in the time one is searched for.
 const DENSE_SEARCH: u64 = 8;
-/// How many buckets ahead their first bytes are asked for: enough for memory to answer.
-const AHEAD: usize = 12;
+/// How many buckets and lines of memory are asked for ahead: enough for memory to answer, no more than it can be asked.
+const BUCKETS_AHEAD: usize = 16;
+const LINES_AHEAD: usize = 32;
 /// Candidates whose codes are fetched between two looks at whether to go on.
 const CHUNK: usize = 4096;
 
@@ -149,6 +150,10 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         self.buffers.buckets.truncate(next);
         if let Some(damaged) = damage {
             return Err(damaged);
+        }
+        // What is sifted first is asked for already now: many shells have one bucket.
+        for &(start, end) in self.buffers.buckets[first_bucket..].iter().take(2) {
+            table.prefetch_bucket(start, end);
         }
         let (dense, dense_values) = self.arrays.dense(shell.table);
         let mut meet = |number: usize| {
@@ -376,10 +381,17 @@ fn entries<'s>(
     radius_bits: u32,
     damage: &mut Option<Damaged>,
 ) -> impl Iterator<Item = Bucket<'s, (usize, usize, &'s [U32])>> {
+    // Buckets before `asked` have been asked for; those of them that are still to come have `lines` lines.
+    let (mut asked, mut lines) = (0, 0);
     buckets.iter().enumerate().map_while(move |(number, &(start, end))| {
-        if let Some(&(ahead, _)) = buckets.get(number + AHEAD) {
-            table.prefetch_bucket(ahead);
+        while lines < LINES_AHEAD
+            && asked < number + BUCKETS_AHEAD
+            && let Some(&(start, end)) = buckets.get(asked)
+        {
+            lines += table.prefetch_bucket(start, end);
+            asked += 1;
         }
+        lines -= table.bucket_lines(start, end).min(lines);
         match table.planes(start, end) {
             Ok(planes) => {
                 let (start, len) = (start as usize, (end - start) as usize);
