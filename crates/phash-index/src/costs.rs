@@ -37,6 +37,8 @@ const COMPARE_NS: f64 = 0.8;
 const BATCH_NS: f64 = 40.0;
 /// Bucket, ids, code: each waits for the one before, about four times as long as one of several accesses under way.
 const BATCH_ACCESSES: f64 = 12.0;
+/// A shell: its list of buckets and the query's sketch.
+const SHELL_NS: f64 = 80.0;
 /// What a probe, a bucket that is not empty, and a candidate's code take beside their memory accesses.
 const PROBE_NS: f64 = 1.0;
 const BUCKET_NS: f64 = 6.0;
@@ -124,7 +126,8 @@ impl Costs {
         let tables = u32::try_from(substrings.len()).unwrap_or(u32::MAX).max(1);
         let shortest = substrings.last().map_or(0, |substring| substring.len_bits);
         let of_table = |taken: u32| -> f64 {
-            (0..taken).map(|distance_bits| self.probes(f64::from(shell_size(shortest, distance_bits)))).sum()
+            let probes = |distance_bits| f64::from(shell_size(shortest, distance_bits));
+            (0..taken).map(|distance_bits| SHELL_NS + self.probes(probes(distance_bits))).sum()
         };
         let (each, more) = (shells / tables, shells % tables);
         f64::from(tables - more) * of_table(each) + f64::from(more) * of_table(each + 1)
@@ -157,7 +160,7 @@ impl Costs {
 
     /// Looking up `probes` buckets and going through them, `ids` candidates being expected.
     pub(crate) fn shell(&self, probes: f64, ids: f64, candidate_ns: f64) -> f64 {
-        self.probes(probes) + self.candidates(probes.min(ids), ids, candidate_ns)
+        SHELL_NS + self.probes(probes) + self.candidates(probes.min(ids), ids, candidate_ns)
     }
 }
 
