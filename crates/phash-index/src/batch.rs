@@ -2,21 +2,19 @@
 //! all the others block by block. Answers are those of the queries one by one, whatever the number of threads.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use phash_code::{Code, Codes, Kernel};
 
+use crate::index::in_order;
 use crate::limit::Account;
 use crate::nearest::Nearest;
 use crate::scan::for_each_run;
 use crate::scratch::{Scratch, Work};
 use crate::topk::TopK;
 use crate::within::Within;
-use crate::{Index, Match, Matches, SearchStats, Segment, Strategy};
+use crate::{Index, Match, Matches, SearchStats, Segment, Strategy, threads};
 
-/// Queries that a thread takes at once.
-const QUERIES: usize = 16;
 /// Queries compared together with each block of codes.
 const SCANNED_QUERIES: usize = 128;
 
@@ -38,7 +36,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
     /// for each. Memory linear in all matches together.
     pub fn batch_within(&self, queries: &[Code<W>], radius_bits: u32, threads: usize) -> Vec<Matches> {
         let radius_bits = radius_bits.min(Code::<W>::BITS);
-        let begun = self.begin(queries.len(), threads, |query, scratch| {
+        let begun = threads::map(queries.len(), threads, Scratch::new, |query, scratch| {
             let search = Within { query: &queries[query], radius_bits };
             let account = Account::new(self.limit);
             let (mut found, mut stats, mut left) = (Vec::new(), SearchStats::default(), Vec::new());
@@ -55,8 +53,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
         });
         let scanned = self.finish(queries, begun, threads, |_| radius_bits, |found, hit| found.push(hit));
         let finish = |mut begun: Begun<Vec<Match>>| {
-            begun.found.sort_unstable_by_key(Match::key);
-            begun.found.dedup();
+            in_order(&mut begun.found, &begun.stats);
             Matches {
                 matches: begun.found,
                 complete: begun.complete,
@@ -69,7 +66,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
     /// [`Self::nearest`] for each of the queries, as [`Self::batch_within`].
     pub fn batch_nearest(&self, queries: &[Code<W>], k: usize, threads: usize) -> Vec<Matches> {
         let k = k.min(self.codes.len() as usize);
-        let begun = self.begin(queries.len(), threads, |query, scratch| {
+        let begun = threads::map(queries.len(), threads, Scratch::new, |query, scratch| {
             let search = Nearest { query: &queries[query], k };
             let account = Account::new(self.limit);
             let (mut stats, mut left) = (SearchStats::default(), Vec::new());
@@ -108,33 +105,6 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
         }
     }
 
-    /// Runs `search` for every query.
-    fn begin<F: Send>(
-        &self,
-        queries: usize,
-        threads: usize,
-        search: impl Fn(usize, &mut Scratch) -> Begun<F> + Sync,
-    ) -> Vec<Begun<F>> {
-        let next = AtomicUsize::new(0);
-        let all = Mutex::new(Vec::with_capacity(queries));
-        on_threads(threads, queries.div_ceil(QUERIES), || {
-            let mut scratch = Scratch::new();
-            let mut mine = Vec::new();
-            loop {
-                let first = next.fetch_add(QUERIES, Ordering::Relaxed);
-                if first >= queries {
-                    break;
-                }
-                let numbers = first..queries.min(first + QUERIES);
-                mine.extend(numbers.map(|query| search(query, &mut scratch)));
-            }
-            all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
-        });
-        let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        all.sort_unstable_by_key(|begun| begun.query);
-        all
-    }
-
     /// Scans what is left of the searches, and gives them back in the order of their queries.
     fn finish<F: Send>(
         &self,
@@ -146,7 +116,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
     ) -> Vec<Begun<F>> {
         let unfinished: Vec<&mut Begun<F>> =
             begun.iter_mut().filter(|begun| !begun.left.is_empty()).collect();
-        let group = unfinished.len().div_ceil(thread_count(threads)).clamp(1, SCANNED_QUERIES);
+        let group = unfinished.len().div_ceil(threads::thread_count(threads)).clamp(1, SCANNED_QUERIES);
         let mut groups: Vec<Vec<&mut Begun<F>>> = Vec::new();
         for begun in unfinished {
             match groups.last_mut() {
@@ -156,7 +126,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
         }
         let count = groups.len();
         let groups = Mutex::new(groups);
-        on_threads(threads, count, || {
+        threads::on_threads(threads, count, || {
             loop {
                 let group = groups.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(mut group) = group else { break };
@@ -202,22 +172,4 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
             });
         }
     }
-}
-
-fn thread_count(threads: usize) -> usize {
-    match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
-}
-
-/// Runs `work` on so many threads, this one among them, but on no more than there are `pieces`.
-fn on_threads(threads: usize, pieces: usize, work: impl Fn() + Sync) {
-    let others = thread_count(threads).min(pieces).saturating_sub(1);
-    std::thread::scope(|scope| {
-        for _ in 0..others {
-            scope.spawn(&work);
-        }
-        work();
-    });
 }

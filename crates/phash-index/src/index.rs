@@ -116,11 +116,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             matches.push(found);
             ControlFlow::Continue(())
         });
-        matches.sort_unstable_by_key(Match::key);
-        // A sound segment reports no code twice. A damaged one may have reported some before it was found out and scanned.
-        if stats.damaged_segments > 0 {
-            matches.dedup();
-        }
+        in_order(matches, &stats);
         (stats, complete)
     }
 
@@ -317,5 +313,14 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let ends =
             self.segments.iter().map(|segment| segment.ids().start).chain(std::iter::once(self.codes.len()));
         starts.zip(ends).map(|(start, end)| start..end).filter(|ids| !ids.is_empty())
+    }
+}
+
+/// Puts the matches of a search in order, each once: a sound segment reports no code twice, a damaged one may have reported
+/// some before it was found out and scanned.
+pub(crate) fn in_order(matches: &mut Vec<Match>, stats: &SearchStats) {
+    matches.sort_unstable_by_key(Match::key);
+    if stats.damaged_segments > 0 {
+        matches.dedup();
     }
 }

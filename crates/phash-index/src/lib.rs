@@ -61,6 +61,7 @@ mod segment;
 mod shells;
 mod sketch;
 mod strategy;
+mod threads;
 mod topk;
 mod verify;
 mod within;

@@ -103,11 +103,8 @@ impl<const W: usize> Nearest<'_, W> {
                 }
             }
             spent_ns += taken_ns.max(found_ns);
-            let granted = account.grant(candidates);
-            let granted = if granted < candidates { probe.truncate(granted) } else { granted };
-            stats.compared += granted;
-            let limit_bits = top.worst().map_or(bound_bits, |worst| worst.distance_bits.min(bound_bits));
-            stats.verified += probe.report(codes, limit_bits, account, |id, distance_bits| {
+            let limit_bits = top.radius().min(bound_bits);
+            probe.verify(codes, limit_bits, candidates, account, stats, |id, distance_bits| {
                 if wants(id) {
                     top.offer(Match { distance_bits, id });
                 }

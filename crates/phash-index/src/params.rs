@@ -1,6 +1,6 @@
 //! Owns [`BuildParams`]: what a caller may choose when an index segment is built, and what is chosen if he does not.
 
-use crate::Error;
+use crate::{Error, threads};
 
 /// What a segment keeps beside the ids of a bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,8 +97,7 @@ impl BuildParams {
 
     /// How many threads to build with.
     pub(crate) fn thread_count(&self) -> usize {
-        let available = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.unwrap_or_else(available).max(1)
+        self.threads.map_or_else(|| threads::thread_count(0), |threads| threads.max(1))
     }
 }
 

@@ -9,7 +9,6 @@ use std::ops::Range;
 use phash_code::{Bucket, Code, Codes, Kernel};
 use zerocopy::little_endian::U32;
 
-use crate::Segment;
 use crate::allocation::Shell;
 use crate::arrays::{Arrays, Table};
 use crate::ball::{for_each_mask, shell_size};
@@ -18,6 +17,7 @@ use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::shells::SHELLS;
 use crate::sketch::{Window, ordered_bits, sketch};
+use crate::{SearchStats, Segment};
 
 /// How many dense buckets can be gone through in the time one is searched for.
 const DENSE_SEARCH: u64 = 8;
@@ -185,7 +185,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
 
     /// Forgets what was looked up last so that at most `most` candidates of the shells since the last report are left;
     /// returns how many are.
-    pub(crate) fn truncate(&mut self, most: u64) -> u64 {
+    fn truncate(&mut self, most: u64) -> u64 {
         let Buffers { tasks, buckets, dense, .. } = &mut *self.buffers;
         let mut kept = 0;
         let mut fits = |candidates: u64| {
@@ -206,10 +206,26 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         kept
     }
 
+    /// [`Self::report`] of as many of the `candidates` looked up since the last report as the account grants.
+    pub(crate) fn verify<C: Codes<W> + ?Sized>(
+        &mut self,
+        codes: &C,
+        radius_bits: u32,
+        candidates: u64,
+        account: &Account<'_>,
+        stats: &mut SearchStats,
+        hit: impl FnMut(u32, u32),
+    ) -> Result<(), Damaged> {
+        let granted = account.grant(candidates);
+        stats.compared += if granted < candidates { self.truncate(granted) } else { granted };
+        stats.verified += self.report(codes, radius_bits, account, hit)?;
+        Ok(())
+    }
+
     /// Verifies the candidates of the shells looked up since the last report and calls `hit(id, distance_bits)` for each
     /// code that is within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many codes were
     /// fetched.
-    pub(crate) fn report<C: Codes<W> + ?Sized>(
+    fn report<C: Codes<W> + ?Sized>(
         &mut self,
         codes: &C,
         radius_bits: u32,

@@ -49,8 +49,7 @@ impl<const W: usize> Within<'_, W> {
     ) -> Result<Option<Expected>, Damaged> {
         shells.clear();
         allocation.start(probe, costs, costs.candidate(self.radius_bits))?;
-        let mut expected =
-            Expected { ns: costs.set_up(probe.table_count()) + costs.batch(), candidates: 0.0 };
+        let mut expected = Expected { ns: self.begin_ns(costs, probe.table_count()), candidates: 0.0 };
         for _ in 0..=self.radius_bits {
             let Some((table, ns)) = allocation.next() else { break };
             expected.ns += ns;
@@ -98,11 +97,8 @@ impl<const W: usize> Within<'_, W> {
                 return Ok(false);
             }
         }
-        let granted = account.grant(candidates);
-        let granted = if granted < candidates { probe.truncate(granted) } else { granted };
         stats.tables += allocation.taken().filter(|&taken| taken > 0).count() as u64;
-        stats.compared += granted;
-        stats.verified += probe.report(codes, self.radius_bits, account, hit)?;
+        probe.verify(codes, self.radius_bits, candidates, account, stats, hit)?;
         Ok(true)
     }
 }

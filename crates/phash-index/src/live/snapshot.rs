@@ -1,20 +1,19 @@
 //! Owns [`Snapshot`]: a live index as it was at one moment, to be searched. What must hold: every answer equals that of a
 //! linear scan of the codes inserted and not removed by then, whatever happened since.
 
-use std::collections::BinaryHeap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use phash_code::{Code, Codes, Kernel};
+use phash_code::{Code, Codes};
 
 use super::state::State;
-use crate::join::add_work;
-use crate::scan::for_each_run;
-use crate::{Count, Error, Index, Match, Matches, Plan, SearchStats, Strategy};
+use super::store::Store;
+use crate::filter::Filter;
+use crate::limit::Account;
+use crate::scan::Scan;
+use crate::topk::TopK;
+use crate::{Count, Error, Index, Limit, Match, Matches, Plan, SearchStats, Strategy, threads};
 
-/// Codes scanned between two looks at the distance of the `k`-th nearest.
-const NEAREST_CHUNK: u32 = 1024;
 /// Bytes of codes scanned a nanosecond: those of a tail were written lately and lie in a cache.
 const SCAN_BYTES_PER_NS: f64 = 75.0;
 
@@ -132,8 +131,6 @@ impl<const W: usize> Snapshot<W> {
             None => radius_bits.min(Code::<W>::BITS),
         };
         self.tail_nearest(query, k, bound_bits, found);
-        found.matches.sort_unstable();
-        found.matches.truncate(k);
     }
 
     /// [`Self::within`] for each of the queries, in their order; as [`Index::batch_within`] on `threads` threads (0: as many
@@ -142,19 +139,28 @@ impl<const W: usize> Snapshot<W> {
     pub fn batch_within(&self, queries: &[Code<W>], radius_bits: u32, threads: usize) -> Vec<Matches> {
         let sealed = self.state.sealed();
         let Ok(index) = self.state.index(&sealed) else {
-            return in_parallel(queries, threads, |query| self.within(query, radius_bits));
+            return threads::map(
+                queries.len(),
+                threads,
+                || (),
+                |query, ()| self.within(&queries[query], radius_bits),
+            );
         };
         let found = index.strategy(self.strategy).batch_within(queries, radius_bits, threads);
         if sealed.len == self.len() {
             return found;
         }
-        let items: Vec<(&Code<W>, Matches)> = queries.iter().zip(found).collect();
-        in_parallel(&items, threads, |(query, found)| {
-            let mut found = found.clone();
-            self.tail_within(query, radius_bits, &mut found);
-            found.matches.sort_unstable();
-            found
-        })
+        threads::map(
+            queries.len(),
+            threads,
+            || (),
+            |query, ()| {
+                let mut found = found[query].clone();
+                self.tail_within(&queries[query], radius_bits, &mut found);
+                found.matches.sort_unstable();
+                found
+            },
+        )
     }
 
     /// [`Self::nearest`] for each of the queries, as [`Self::batch_within`].
@@ -163,18 +169,22 @@ impl<const W: usize> Snapshot<W> {
         let k = k.min(self.len() as usize);
         let sealed = self.state.sealed();
         let Ok(index) = self.state.index(&sealed) else {
-            return in_parallel(queries, threads, |query| self.nearest(query, k));
+            return threads::map(queries.len(), threads, || (), |query, ()| self.nearest(&queries[query], k));
         };
         let found = index.strategy(self.strategy).batch_nearest(queries, k, threads);
         if k == 0 || sealed.len == self.len() {
             return found;
         }
-        let items: Vec<(&Code<W>, Matches)> = queries.iter().zip(found).collect();
-        in_parallel(&items, threads, |(query, found)| {
-            let mut found = found.clone();
-            self.with_tail_nearest(query, k, Code::<W>::BITS, &mut found);
-            found
-        })
+        threads::map(
+            queries.len(),
+            threads,
+            || (),
+            |query, ()| {
+                let mut found = found[query].clone();
+                self.with_tail_nearest(&queries[query], k, Code::<W>::BITS, &mut found);
+                found
+            },
+        )
     }
 
     /// The snapshot as an [`Index`] over its codes: for joins, groups and everything else that an index can do. It scans
@@ -227,41 +237,43 @@ impl<const W: usize> Snapshot<W> {
     }
 
     fn scan(&self, ids: Range<u32>, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
-        scanned(&mut found.stats, &ids);
-        let kernel = Kernel::detect();
-        for_each_run(&self.state.store, ids, |first_id, run| {
-            kernel.within(query, run, radius_bits, |place, distance_bits| {
-                let id = first_id + id_of(place);
-                if !self.state.removed.contains(id) {
-                    found.matches.push(Match { distance_bits, id });
-                }
+        let Matches { matches, stats, .. } = found;
+        self.scanning(ids, stats, |scan, ids, stats| {
+            scan.within(ids, query, radius_bits, stats, &mut |id, distance_bits| {
+                matches.push(Match { distance_bits, id });
             });
         });
     }
 
-    /// Appends the codes behind the segments that may be among the `k` nearest, of those within the bound.
+    /// Lets `search` scan the ids that were not removed, and says so in the plan.
+    fn scanning(
+        &self,
+        ids: Range<u32>,
+        stats: &mut SearchStats,
+        search: impl FnOnce(&Scan<'_, Store<W>>, Range<u32>, &mut SearchStats),
+    ) {
+        if ids.is_empty() {
+            return;
+        }
+        let filter = Filter { allow: None, deny: Some(self.state.removed.bitmap()) };
+        let account = Account::new(Limit::default());
+        let probed = stats.probes > 0;
+        search(&Scan { codes: &self.state.store, filter, account: &account }, ids, stats);
+        stats.plan = if probed { Plan::Mixed } else { Plan::Scan };
+    }
+
+    /// Adds the codes behind the segments to the `k` nearest, of those within the bound.
     fn tail_nearest(&self, query: &Code<W>, k: usize, bound_bits: u32, found: &mut Matches) {
-        // The worst on top.
-        let mut nearest: BinaryHeap<Match> = std::mem::take(&mut found.matches).into();
-        let offer = |nearest: &mut BinaryHeap<Match>, id, distance_bits| {
-            if !self.state.removed.contains(id) {
-                nearest.push(Match { distance_bits, id });
-                if nearest.len() > k {
-                    nearest.pop();
-                }
-            }
-        };
-        // Of codes as far as the k-th, those of the tail lose: their ids are larger.
-        let bound = |nearest: &BinaryHeap<Match>| match nearest.peek() {
-            Some(worst) if nearest.len() == k => {
-                worst.distance_bits.checked_sub(1).map(|b| b.min(bound_bits))
-            }
-            _ => Some(bound_bits),
-        };
+        let mut top = TopK::new(k, bound_bits);
+        found.matches.drain(..).for_each(|nearer| top.offer(nearer));
         let mut left = Vec::new();
         for (tail, ids) in self.state.tailed() {
-            let Some(radius_bits) = bound(&nearest) else { break };
-            let hit = |id, distance_bits| offer(&mut nearest, id, distance_bits);
+            let Some(radius_bits) = top.radius_from(ids.start) else { break };
+            let hit = |id, distance_bits| {
+                if !self.state.removed.contains(id) {
+                    top.offer(Match { distance_bits, id });
+                }
+            };
             let budget_ns = self.budget_ns(&ids);
             match tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit) {
                 Some(looked) => {
@@ -273,69 +285,11 @@ impl<const W: usize> Snapshot<W> {
             }
         }
         left.push(self.state.scanned());
-        let kernel = Kernel::detect();
         for ids in left {
-            scanned(&mut found.stats, &ids);
-            let mut next = ids.start;
-            while next < ids.end {
-                // Equal distances are wanted of a range whose ids are smaller than some found already.
-                let radius_bits = match nearest.peek() {
-                    Some(worst) if nearest.len() == k => worst.distance_bits.min(bound_bits),
-                    _ => bound_bits,
-                };
-                let end = ids.end.min(next.saturating_add(NEAREST_CHUNK));
-                for_each_run(&self.state.store, next..end, |first_id, run| {
-                    kernel.within(query, run, radius_bits, |place, distance_bits| {
-                        offer(&mut nearest, first_id + id_of(place), distance_bits);
-                    });
-                });
-                next = end;
-            }
-        }
-        found.matches = nearest.into_vec();
-    }
-}
-
-/// Counts codes as compared by scanning.
-fn scanned(stats: &mut SearchStats, ids: &Range<u32>) {
-    if ids.is_empty() {
-        return;
-    }
-    let probed = stats.probes > 0;
-    add_work(stats, &SearchStats { scanned: u64::from(ids.end - ids.start), ..SearchStats::default() });
-    stats.plan = if probed { Plan::Mixed } else { Plan::Scan };
-}
-
-/// Work on each item, on `threads` threads (0: as many as the machine runs at once); results in the order of the items.
-fn in_parallel<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    const TURN: usize = 16;
-    let turns = items.len().div_ceil(TURN);
-    let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    if threads == 1 || turns <= 1 {
-        return items.iter().map(work).collect();
-    }
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(turns)));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(turns) {
-            scope.spawn(|| {
-                loop {
-                    let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(own) = items.chunks(TURN).nth(turn) else { break };
-                    let results: Vec<R> = own.iter().map(&work).collect();
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((turn, results));
-                }
+            self.scanning(ids, &mut found.stats, |scan, ids, stats| {
+                scan.nearest(ids, query, &mut top, stats)
             });
         }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|&(turn, _)| turn);
-    done.into_iter().flat_map(|(_, results)| results).collect()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a place in a run of codes, whose ids are 32 bits wide")]
-fn id_of(place: usize) -> u32 {
-    place as u32
+        found.matches = top.into_sorted();
+    }
 }
