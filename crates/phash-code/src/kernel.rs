@@ -3,30 +3,8 @@
 //!
 //! A `Kernel` value of a level exists only if this CPU has the instructions: that is what makes calling it safe.
 
-/// Runs code with the number of planes and a function from a plane to the query's word for it, by the module's `splat`.
-/// The usual numbers have a copy of the code each, where the number is a constant and the words lie in registers.
-#[allow(unused_macros, reason = "only kernels of vectors use it")]
-macro_rules! for_query {
-    (@fixed $fixed:expr, $count:ident, $words:ident, $code:expr) => {{
-        let registers = $fixed.map(|word| splat(word));
-        let ($count, $words) = (registers.len(), |p: usize| registers[p]);
-        $code
-    }};
-    ($query:expr, |$count:ident, $words:ident| $code:expr) => {
-        match *$query {
-            [a] => for_query!(@fixed [a], $count, $words, $code),
-            [a, b] => for_query!(@fixed [a, b], $count, $words, $code),
-            [a, b, c] => for_query!(@fixed [a, b, c], $count, $words, $code),
-            [a, b, c, d] => for_query!(@fixed [a, b, c, d], $count, $words, $code),
-            [a, b, c, d, e, f] => for_query!(@fixed [a, b, c, d, e, f], $count, $words, $code),
-            [a, b, c, d, e, f, g, h] => for_query!(@fixed [a, b, c, d, e, f, g, h], $count, $words, $code),
-            _ => {
-                let ($count, $words) = ($query.len(), |p: usize| splat($query[p]));
-                $code
-            }
-        }
-    };
-}
+#[macro_use]
+mod entries;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -110,31 +110,7 @@ fn report(sums: uint32x4_t, radius_bits: u32, lanes: usize, mut found: impl FnMu
     }
 }
 
-#[target_feature(enable = "neon")]
-pub(super) fn within_buckets<'b, K>(
-    query: &[u32],
-    buckets: impl Iterator<Item = Bucket<'b, K>>,
-    mut found: impl FnMut(&K, usize, u32),
-) {
-    for_query!(query, |count, words| {
-        for bucket in buckets {
-            let Bucket { key, planes, len, radius_bits } = bucket;
-            let mut found = |entry, distance_bits| found(&key, entry, distance_bits);
-            compare(count, words, planes, len, radius_bits, &mut found);
-        }
-    });
-}
-
-#[target_feature(enable = "neon")]
-pub(super) fn within_planes(
-    query: &[u32],
-    planes: &[U32],
-    len: usize,
-    radius_bits: u32,
-    mut found: impl FnMut(usize, u32),
-) {
-    for_query!(query, |count, words| compare(count, words, planes, len, radius_bits, &mut found));
-}
+bucket_entries!("neon");
 
 #[target_feature(enable = "neon")]
 #[inline]

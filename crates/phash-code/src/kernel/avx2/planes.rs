@@ -20,33 +20,7 @@ const BLOCK: usize = 8;
 /// Planes whose counts a byte can hold: 31 times 8 ones is below 256.
 const PLANES_IN_BYTES: usize = 31;
 
-#[target_feature(enable = "avx2,popcnt")]
-#[inline]
-pub(in crate::kernel) fn within_buckets<'b, K>(
-    query: &[u32],
-    buckets: impl Iterator<Item = Bucket<'b, K>>,
-    mut found: impl FnMut(&K, usize, u32),
-) {
-    for_query!(query, |count, words| {
-        for bucket in buckets {
-            let Bucket { key, planes, len, radius_bits } = bucket;
-            let mut found = |entry, distance_bits| found(&key, entry, distance_bits);
-            compare(count, words, planes, len, radius_bits, &mut found);
-        }
-    });
-}
-
-#[target_feature(enable = "avx2,popcnt")]
-#[inline]
-pub(in crate::kernel) fn within_planes(
-    query: &[u32],
-    planes: &[U32],
-    len: usize,
-    radius_bits: u32,
-    mut found: impl FnMut(usize, u32),
-) {
-    for_query!(query, |count, words| compare(count, words, planes, len, radius_bits, &mut found));
-}
+bucket_entries!("avx2,popcnt");
 
 #[target_feature(enable = "avx2,popcnt")]
 #[inline]
