@@ -10,6 +10,7 @@ mod workers;
 use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
@@ -66,7 +67,7 @@ pub fn write_segment<const W: usize, C: Codes<W> + Sync + ?Sized>(
     params: &BuildParams,
     out: impl Write,
 ) -> Result<u64, Error> {
-    write(codes, ids, None, params, out)
+    write_segment_until(codes, ids, None, params, &AtomicBool::new(false), out)
 }
 
 /// [`write_segment`] without the ids that were `removed`: the segment does not hold them, and never finds them.
@@ -80,7 +81,37 @@ pub fn write_segment_without<const W: usize, C: Codes<W> + Sync + ?Sized>(
     params: &BuildParams,
     out: impl Write,
 ) -> Result<u64, Error> {
-    write(codes, ids, Some(removed), params, out)
+    write_segment_until(codes, ids, Some(removed), params, &AtomicBool::new(false), out)
+}
+
+/// [`write_segment`] or [`write_segment_without`] until `cancel` becomes true, which anyone may make it: it is looked at
+/// several times a millisecond, but for learning the order of the bits (some hundred milliseconds) and for `out`.
+///
+/// # Errors
+/// As [`write_segment`]; [`Error::Cancelled`]: what was written is no segment, not even a damaged one.
+pub fn write_segment_until<const W: usize, C: Codes<W> + Sync + ?Sized>(
+    codes: &C,
+    ids: Range<u32>,
+    removed: Option<&RoaringBitmap>,
+    params: &BuildParams,
+    cancel: &AtomicBool,
+    out: impl Write,
+) -> Result<u64, Error> {
+    if ids.start > ids.end || ids.end > codes.len() {
+        return Err(Error::Ids { ids, codes: codes.len() });
+    }
+    let substrings = cut(Code::<W>::BITS, params.layout, params.substrings, ids.end - ids.start)?;
+    check(cancel)?;
+    let order = match params.order {
+        Order::Auto => learn_order(codes, &ids, &substrings)?,
+        Order::AsIs => Vec::new(),
+    };
+    write_in_order(codes, ids, removed, params, substrings, order, cancel, out)
+}
+
+/// Fails if the flag is raised.
+fn check(cancel: &AtomicBool) -> Result<(), Error> {
+    if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 fn build<const W: usize, C: Codes<W> + Sync + ?Sized>(
@@ -90,29 +121,12 @@ fn build<const W: usize, C: Codes<W> + Sync + ?Sized>(
     params: &BuildParams,
 ) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    write(codes, ids, removed, params, &mut bytes)?;
+    write_segment_until(codes, ids, removed, params, &AtomicBool::new(false), &mut bytes)?;
     Ok(bytes)
 }
 
-fn write<const W: usize, C: Codes<W> + Sync + ?Sized>(
-    codes: &C,
-    ids: Range<u32>,
-    removed: Option<&RoaringBitmap>,
-    params: &BuildParams,
-    out: impl Write,
-) -> Result<u64, Error> {
-    if ids.start > ids.end || ids.end > codes.len() {
-        return Err(Error::Ids { ids, codes: codes.len() });
-    }
-    let substrings = cut(Code::<W>::BITS, params.layout, params.substrings, ids.end - ids.start)?;
-    let order = match params.order {
-        Order::Auto => learn_order(codes, &ids, &substrings)?,
-        Order::AsIs => Vec::new(),
-    };
-    write_in_order(codes, ids, removed, params, substrings, order, out)
-}
-
 /// Writes the segment of codes whose bits are put in `order`; empty for the order they have.
+#[expect(clippy::too_many_arguments, reason = "what was asked for, and what was made of it")]
 fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
     codes: &C,
     ids: Range<u32>,
@@ -120,6 +134,7 @@ fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
     params: &BuildParams,
     substrings: Vec<Substring>,
     order: Vec<u16>,
+    cancel: &AtomicBool,
     out: impl Write,
 ) -> Result<u64, Error> {
     let code_bits = Code::<W>::BITS;
@@ -127,13 +142,13 @@ fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
     let planes = params.planes_of(W)?;
     let bit_order = BitOrder::new(&order)
         .ok_or(Error::Damaged { what: "the order of the bits is no permutation", table: 0 })?;
-    let source = Source::<W>::new(codes, &ids, removed, &bit_order, threads)?;
+    let source = Source::<W>::new(codes, &ids, removed, &bit_order, threads, cancel)?;
 
-    let mut out = Out::new(out);
+    let mut out = Out::new(out, cancel);
     out.put(&format::header(code_bits))?;
     let mut dense = DenseTables::default();
     let mut tables = Vec::with_capacity(substrings.len());
-    workers::for_each_table(&source, &substrings, planes as usize, threads, |made| {
+    workers::for_each_table(&source, &substrings, planes as usize, threads, cancel, |made| {
         let table = &made.table;
         tables.push(TableMeta {
             first_bit: made.substring.first_bit,
@@ -214,7 +229,8 @@ mod tests {
             let params = BuildParams::default().with_layout(layout).with_threads(threads);
             let substrings = cut(Code::<W>::BITS, layout, None, 130).unwrap();
             let mut bytes = Vec::new();
-            write_in_order(codes, 7..137, Some(&removed), &params, substrings, order.to_vec(), &mut bytes)
+            let (order, never) = (order.to_vec(), AtomicBool::new(false));
+            write_in_order(codes, 7..137, Some(&removed), &params, substrings, order, &never, &mut bytes)
                 .unwrap();
             Segment::<W, _>::open(bytes).unwrap()
         };

@@ -43,6 +43,9 @@ pub enum Error {
         /// Most planes of the width: then the sketch is the code.
         max: u32,
     },
+    /// The cancel flag was raised while the segment was built.
+    #[error("the building of the index segment was cancelled; without it the codes are scanned")]
+    Cancelled,
     /// Writing the segment failed.
     #[error("cannot write the index segment")]
     Io(#[from] io::Error),

@@ -95,16 +95,38 @@ where
     C: Codes<W> + Sync + ?Sized,
     B: AsRef<[u8]> + Sync,
 {
+    groups_with_progress(index, radius_bits, threads, cancel, &|_| {})
+}
+
+/// [`groups`] that tells how far it is: `done` is called with numbers of codes that need no further search, on any thread.
+/// Unless it fails or is cancelled they add up to the number of codes.
+///
+/// # Errors
+/// As [`groups`].
+pub fn groups_with_progress<const W: usize, C, B>(
+    index: &Index<'_, W, C, B>,
+    radius_bits: u32,
+    threads: NonZeroUsize,
+    cancel: &AtomicBool,
+    done: &(dyn Fn(u64) + Sync),
+) -> Result<Groups, Error>
+where
+    C: Codes<W> + Sync + ?Sized,
+    B: AsRef<[u8]> + Sync,
+{
     let radius_bits = radius_bits.min(Code::<W>::BITS);
     let mut forest = Forest::new(index.codes().len());
     let distinct = unite_equal(index, &mut forest)?;
     let mut searched = Searched { ended: Ended::Complete, work: SearchStats::default() };
+    let to_search = if radius_bits > 0 { distinct.firsts.len() as u64 } else { 0 };
+    done(u64::from(index.codes().len()) - to_search);
     if radius_bits > 0 {
         if distinct.firsts.len() as u64 >= distinct.copies.len() {
             // Few copies: search where they lie, without reporting them.
             let index = index.clone().deny(&distinct.denied).limit(Limit::default());
             let edge = |forest: &mut Forest, a, b| forest.unite(a, b);
-            searched = unite_near(&index, &distinct.firsts, radius_bits, threads, cancel, &mut forest, edge)?;
+            let ids = &distinct.firsts;
+            searched = unite_near(&index, ids, radius_bits, threads, cancel, done, &mut forest, edge)?;
         } else {
             let codes = distinct.codes(index.codes())?;
             let len = Codes::len(&codes);
@@ -118,7 +140,7 @@ where
             let firsts = &distinct.firsts;
             let edge =
                 |forest: &mut Forest, a: u32, b: u32| forest.unite(firsts[a as usize], firsts[b as usize]);
-            searched = unite_near(&own, &places, radius_bits, threads, cancel, &mut forest, edge)?;
+            searched = unite_near(&own, &places, radius_bits, threads, cancel, done, &mut forest, edge)?;
         }
     }
     let (members, ends) = forest.into_sets();
@@ -198,12 +220,14 @@ struct Searched {
 
 /// Passes every pair of the ascending `ids` within the radius to `edge`, on several threads with a forest each, and unites
 /// the forests.
+#[expect(clippy::too_many_arguments, reason = "what is searched, how, and who is told")]
 fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync>(
     index: &Index<'_, W, C, B>,
     ids: &[u32],
     radius_bits: u32,
     threads: NonZeroUsize,
     cancel: &AtomicBool,
+    done: &(dyn Fn(u64) + Sync),
     forest: &mut Forest,
     edge: impl Fn(&mut Forest, u32, u32) + Sync,
 ) -> Result<Searched, Error> {
@@ -225,6 +249,8 @@ fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync
             })?;
             if flow.is_break() {
                 ended = Ended::Cancelled;
+            } else {
+                done(chunk.len() as u64);
             }
         }
         Ok(Searched { ended, work: neighbours.work })

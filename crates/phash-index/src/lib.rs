@@ -67,10 +67,12 @@ mod verify;
 mod within;
 
 pub use any::{AnyCode, AnyCodes, AnyIndex, AnySegment};
-pub use build::{build_segment, build_segment_without, write_segment, write_segment_without};
+pub use build::{
+    build_segment, build_segment_without, write_segment, write_segment_until, write_segment_without,
+};
 pub use error::Error;
 pub use explain::{Explanation, SegmentPlan};
-pub use groups::{Groups, groups};
+pub use groups::{Groups, groups, groups_with_progress};
 pub use index::Index;
 pub use join::{Ended, JoinStats, Pair, join};
 pub use limit::Limit;

@@ -16,7 +16,7 @@ use crate::format::{self, Meta, check_crc32};
 use crate::pages::{Damaged, Pages};
 use crate::places::Places;
 use crate::sketch::{PLANE_BITS, Window};
-use crate::{BuildParams, Error};
+use crate::{BuildParams, Error, Layout};
 
 /// An immutable index segment: the bucket tables of a range of code ids, over any bytes (a vector, a mapped file).
 ///
@@ -118,6 +118,11 @@ impl<const W: usize, B> Segment<W, B> {
     /// How many of them it holds: all but those that were removed when it was built.
     pub fn held_ids(&self) -> u32 {
         self.meta.held_ids
+    }
+
+    /// The layout it was built with.
+    pub fn layout(&self) -> Layout {
+        if self.meta.planes == 0 { Layout::Compact } else { Layout::Fast }
     }
 
     /// How many substrings (bucket tables) it has.

@@ -2,9 +2,13 @@
 //! in the caches. The first deals records (value, id, planes) out to parts by the top bits of the value; the second sorts
 //! each part by counting, and lays the planes of each bucket out.
 
+use std::sync::atomic::AtomicBool;
+
 use phash_code::Code;
 use zerocopy::little_endian::U32;
 
+use crate::Error;
+use crate::build::check;
 use crate::build::dense::DenseTables;
 use crate::build::source::Source;
 use crate::cut::Substring;
@@ -70,44 +74,50 @@ impl Sorter {
     }
 
     /// Makes the table of a substring in place of what `memory` gives, which is asked for when half is done. None if it
-    /// gives none.
+    /// gives none; [`Error::Cancelled`] soon after the flag is raised.
     pub(super) fn make<const W: usize>(
         &mut self,
         source: &Source<'_, W>,
         substring: Substring,
         planes: usize,
+        cancel: &AtomicBool,
         memory: impl FnOnce() -> Option<Table>,
-    ) -> Option<Table> {
+    ) -> Result<Option<Table>, Error> {
         let plan = Plan::new(substring, planes, source.held());
-        self.deal(source, plan);
-        let mut table = memory()?;
-        self.sort_parts(plan, &mut table);
+        self.deal(source, plan, cancel)?;
+        let Some(mut table) = memory() else { return Ok(None) };
+        self.sort_parts(plan, &mut table, cancel)?;
         let step = 1 << substring.coarse_shift();
         let bounds = |coarse: usize| [table.offsets[coarse * step], table.offsets[(coarse + 1) * step]];
         let counts =
             (0..substring.coarse_values() as usize).map(bounds).map(|[start, end]| end.get() - start.get());
         self.shells.fill(counts, &mut table.shells);
-        Some(table)
+        Ok(Some(table))
     }
 
     /// Fills `records`, each part's in order of the ids, and leaves in `next` where each part ends.
-    fn deal<const W: usize>(&mut self, source: &Source<'_, W>, plan: Plan) {
+    fn deal<const W: usize>(
+        &mut self,
+        source: &Source<'_, W>,
+        plan: Plan,
+        cancel: &AtomicBool,
+    ) -> Result<(), Error> {
         let value_of = Window::of_substring::<W>(plan.substring);
         let windows: Vec<Window> =
             (0u32..).take(plan.planes).map(|plane| Window::of_plane::<W>(plan.substring, plane)).collect();
         self.next.clear();
         self.next.resize(plan.parts() + 1, 0);
-        source.for_each(|_, code: &Code<W>| {
+        source.for_each(cancel, |_, code: &Code<W>| {
             let value = value_of.of(&code.to_le_words());
             self.next[(value >> plan.part_shift) as usize + 1] += plan.record_len();
-        });
+        })?;
         let mut sum = 0;
         for next in &mut self.next {
             sum += *next;
             *next = sum;
         }
         self.records.resize(sum, 0);
-        source.for_each(|id, code| {
+        source.for_each(cancel, |id, code| {
             let words = code.to_le_words();
             let value = value_of.of(&words);
             let next = &mut self.next[(value >> plan.part_shift) as usize];
@@ -118,10 +128,10 @@ impl Sorter {
             for (plane, window) in record[RECORD..].iter_mut().zip(&windows) {
                 *plane = window.of(&words);
             }
-        });
+        })
     }
 
-    fn sort_parts(&mut self, plan: Plan, table: &mut Table) {
+    fn sort_parts(&mut self, plan: Plan, table: &mut Table, cancel: &AtomicBool) -> Result<(), Error> {
         let ids = self.records.len() / plan.record_len();
         let part_values = 1usize << plan.part_shift;
         table.offsets.clear();
@@ -131,6 +141,7 @@ impl Sorter {
         table.planes.resize(ids * plan.planes, U32::ZERO);
         let mut start = 0;
         for (part, &end) in self.next[..plan.parts()].iter().enumerate() {
+            check(cancel)?;
             let records = &self.records[start..end];
             let first_value = part * part_values;
             self.places.clear();
@@ -158,6 +169,7 @@ impl Sorter {
             }
             start = end;
         }
+        Ok(())
     }
 }
 
@@ -202,4 +214,27 @@ impl Table {
 )]
 fn as_u32(count: usize) -> u32 {
     count as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_not_sorted_once_the_flag_is_up() {
+        let codes: Vec<Code<1>> = (0..99u64).map(|i| Code::from_le_words([i])).collect();
+        let (source, cancel) = (Source::Runs(vec![&codes]), AtomicBool::new(false));
+        let substring = Substring { first_bit: 0, len_bits: 4 };
+        let mut sorter = Sorter::new();
+        let made = sorter.make(&source, substring, 0, &cancel, || Some(Table::default())).unwrap().unwrap();
+        assert_eq!(made.ids.len(), 99);
+        // Memory is asked for between dealing out and sorting.
+        let ended = sorter.make(&source, substring, 0, &cancel, || {
+            cancel.store(true, Ordering::Relaxed);
+            Some(Table::default())
+        });
+        assert!(matches!(ended, Err(Error::Cancelled)));
+    }
 }
