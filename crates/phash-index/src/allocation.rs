@@ -26,7 +26,8 @@ struct Rung {
     len_bits: u32,
     /// Shells taken.
     taken: u32,
-    bytes: [u8; SHELLS],
+    /// The estimates; `None` if the buckets of the table are about equally full.
+    bytes: Option<[u8; SHELLS]>,
     /// Ids for each value of the shell that comes next, and on average over the table.
     density: f32,
     even: f32,
@@ -59,13 +60,14 @@ impl Allocation {
         Ok(())
     }
 
-    fn restart(&mut self, candidate_ns: f64) {
+    /// Starts anew, without tables.
+    pub(crate) fn restart(&mut self, candidate_ns: f64) {
         self.candidate_ns = candidate_ns;
         self.rungs.clear();
     }
 
     /// Adds a table over `codes` codes with substrings of `len_bits` and the estimates at the query's value.
-    fn add(&mut self, codes: u32, len_bits: u32, bytes: [u8; SHELLS], costs: &Costs) {
+    pub(crate) fn add(&mut self, codes: u32, len_bits: u32, bytes: Option<[u8; SHELLS]>, costs: &Costs) {
         let even = codes as f32 / (1u64 << len_bits) as f32;
         let mut rung = Rung { len_bits, taken: 0, bytes, density: even, even, ns: 0.0, ids: 0.0 };
         rung.expect(costs, self.candidate_ns);
@@ -98,7 +100,8 @@ impl Allocation {
     }
 
     /// How many shells of each table are taken.
-    pub(crate) fn taken(&self) -> impl ExactSizeIterator<Item = u32> {
+    #[cfg(test)]
+    fn taken(&self) -> impl ExactSizeIterator<Item = u32> {
         self.rungs.iter().map(|rung| rung.taken)
     }
 }
@@ -128,7 +131,7 @@ impl Rung {
     /// fair and independent.
     fn kept(&self) -> Option<f32> {
         let distance_bits = self.taken as usize;
-        let near = self.bytes.get(..=distance_bits)?;
+        let near = self.bytes.as_ref()?.get(..=distance_bits)?;
         let fine_bits = self.len_bits.saturating_sub(COARSE_BITS);
         if fine_bits == 0 {
             return Some(estimate(near[distance_bits]));
@@ -148,7 +151,7 @@ mod tests {
         let costs = Costs::of::<4>(1 << 20, 1 << 28, 3, false);
         let mut allocation = Allocation::default();
         allocation.restart(costs.candidate(12));
-        tables.iter().for_each(|&(len_bits, bytes)| allocation.add(1 << 20, len_bits, bytes, &costs));
+        tables.iter().for_each(|&(len_bits, bytes)| allocation.add(1 << 20, len_bits, Some(bytes), &costs));
         (allocation, costs)
     }
 

@@ -41,11 +41,9 @@ pub(crate) struct Table<'s> {
     pages: &'s Pages,
     trusted: bool,
     planes: usize,
-    coarse_shift: u32,
     offsets: Array<'s>,
     ids: Array<'s>,
     sketches: Array<'s>,
-    shells: Array<'s>,
 }
 
 /// An array, and where it starts in the segment.
@@ -73,7 +71,6 @@ impl<'s, const W: usize> Arrays<'s, W> {
     pub(crate) fn table(&self, table: usize) -> Result<Table<'s>, Damaged> {
         let unknown = Damaged { offset_bytes: 0 };
         let place = self.places.tables.get(table).ok_or(unknown)?;
-        let substring = self.places.substrings.get(table).ok_or(unknown)?;
         let array = |range: &Range<usize>| {
             let bytes = self.bytes.get(range.clone()).ok_or(Damaged { offset_bytes: range.start as u64 })?;
             Ok(Array { bytes, start: range.start })
@@ -83,18 +80,46 @@ impl<'s, const W: usize> Arrays<'s, W> {
             pages: self.pages,
             trusted: self.trusted,
             planes: self.planes,
-            coarse_shift: substring.coarse_shift(),
             offsets: array(&place.offsets)?,
             ids: array(&place.ids)?,
             sketches: array(&place.planes)?,
-            shells: array(&place.shells)?,
         })
     }
 
-    /// [`Table::shells`] of one read.
+    /// Hints that the bucket of `value` will be looked up.
+    #[inline(always)]
+    pub(crate) fn prefetch_offsets(&self, table: usize, value: u32) {
+        if let Some(place) = self.places.tables.get(table) {
+            prefetch(self.bytes, place.offsets.start.wrapping_add(value as usize * U32_BYTES));
+        }
+    }
+
+    /// Hints that the estimates of `value` will be read, if the table has any.
+    #[inline(always)]
+    pub(crate) fn prefetch_shells(&self, table: usize, value: u32) {
+        if let Some((place, coarse)) = self.shells_of(table, value) {
+            prefetch(self.bytes, place.start.wrapping_add(coarse * SHELLS));
+        }
+    }
+
+    /// The shell estimates of `value` in a table, one a distance; `None` if the table is even.
     #[inline]
-    pub(crate) fn shells(&self, table: usize, value: u32) -> Result<[u8; SHELLS], Damaged> {
-        self.table(table)?.shells(value)
+    pub(crate) fn shells(&self, table: usize, value: u32) -> Result<Option<[u8; SHELLS]>, Damaged> {
+        let Some((place, coarse)) = self.shells_of(table, value) else { return Ok(None) };
+        let at = place.start + coarse * SHELLS;
+        let bytes = self.bytes.get(at..at + SHELLS).ok_or(Damaged::at(at))?;
+        if !self.trusted {
+            self.pages.check(self.bytes, at..at + SHELLS)?;
+        }
+        bytes.try_into().map(Some).map_err(|_| Damaged::at(at))
+    }
+
+    /// Where the estimates of a table lie, and which of them is that of `value`.
+    #[inline(always)]
+    fn shells_of(&self, table: usize, value: u32) -> Option<(&'s Range<usize>, usize)> {
+        let place = self.places.tables.get(table).filter(|place| !place.shells.is_empty())?;
+        let substring = self.places.substrings.get(table)?;
+        Some((&place.shells, (value >> substring.coarse_shift()) as usize))
     }
 
     /// The dense buckets of a table and their values, which ascend. They are empty in the offsets.
@@ -158,14 +183,6 @@ impl<'s> Table<'s> {
         // On 64 bits 2^32 entries of some planes do not overflow; on 32 the array itself would not fit.
         let at = |entry: u32| (entry as usize).saturating_mul(self.planes);
         self.numbers(&self.sketches, at(start), at(end))
-    }
-
-    /// The shell estimates of `value`, one a distance.
-    #[inline(always)]
-    pub(crate) fn shells(&self, value: u32) -> Result<[u8; SHELLS], Damaged> {
-        let at = (value >> self.coarse_shift) as usize * SHELLS;
-        let bytes = self.read(&self.shells, at..at + SHELLS)?;
-        bytes.try_into().map_err(|_| Damaged::at(self.shells.start))
     }
 
     /// How many ids the table lists.

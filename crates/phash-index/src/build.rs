@@ -154,6 +154,7 @@ fn write_in_order<const W: usize, C: Codes<W> + Sync + ?Sized>(
             first_bit: made.substring.first_bit,
             len_bits: made.substring.len_bits,
             listed_ids: u32::try_from(table.ids.len()).unwrap_or(u32::MAX),
+            even: table.even,
         });
         dense.append(made.number, std::mem::take(&mut made.dense));
         out.put(table.offsets.as_bytes())?;

@@ -110,9 +110,14 @@ impl Costs {
         self.code_ns + FETCH_NS
     }
 
-    /// Setting the search of a segment with that many tables up, the estimates of each table read.
+    /// Setting the search of a segment with that many tables up.
     pub(crate) fn set_up(&self, tables: usize) -> f64 {
-        SEGMENT_NS + tables as f64 * (TABLE_NS + self.access_ns)
+        SEGMENT_NS + tables as f64 * TABLE_NS
+    }
+
+    /// Reading the estimates of that many tables.
+    pub(crate) fn estimates(&self, tables: usize) -> f64 {
+        tables as f64 * self.access_ns
     }
 
     /// Choosing so many shells among that many tables.

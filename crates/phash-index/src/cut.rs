@@ -28,9 +28,9 @@ fn default_count(bits: u32, layout: Layout, codes: u32) -> u32 {
         // Buckets of one id balance probes against fetched codes (Norouzi et al., TPAMI 2014). Offsets of 24 bits take
         // 64 MiB a table.
         Layout::Compact => (bits / log2.clamp(SHORTEST_BITS, 24.0)).round().max((bits / 24.0).ceil()),
-        // A sketch is compared some twenty times as fast as a bucket is looked up: buckets of 15 to 30 (docs/search.md). Not
-        // quite 4, so that a million codes are cut in substrings of 16 bits.
-        Layout::Fast => (bits / (log2 - 3.9).clamp(SHORTEST_BITS, 22.0)).ceil(),
+        // A sketch is compared some twenty times as fast as a bucket is looked up: buckets of 40 to 150 (docs/search.md). A
+        // little more than 5, so that ten million codes are cut in substrings of 16 (of 128 bits) and 17 (of 256).
+        Layout::Fast => (bits / (log2 - 5.2).clamp(SHORTEST_BITS, 22.0)).ceil(),
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and bits")]
     let m = m as u32;
@@ -98,9 +98,9 @@ mod tests {
         assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
         assert_eq!((m(64, u32::MAX), m(256, u32::MAX), m(512, u32::MAX)), (3, 11, 22));
         let m = |bits, codes| cut(bits, Layout::Fast, None, codes).unwrap().len();
-        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 10_000_000)), [4, 7, 14, 27]);
-        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 1_000_000)), [4, 8, 16, 32]);
-        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 50_000_000)), [3, 6, 12, 24]);
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 10_000_000)), [4, 8, 15, 29]);
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 1_000_000)), [5, 9, 18, 35]);
+        assert_eq!([64, 128, 256, 512].map(|bits| m(bits, 50_000_000)), [4, 7, 13, 26]);
         assert_eq!((m(64, u32::MAX), m(256, u32::MAX)), (3, 12));
         assert_eq!((m(64, 0), m(256, 1), m(512, 2)), (8, 32, 64));
     }

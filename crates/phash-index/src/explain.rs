@@ -53,14 +53,14 @@ impl<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'_, W, C, B> {
         let segments = self.segments.iter().map(|segment| {
             let search = Within { query, radius_bits };
             let otherwise_ns = self.otherwise_ns(segment);
-            let costs = segment.costs();
             with_scratch(|scratch| {
                 let Scratch { allocation, buffers, shells, .. } = scratch;
                 let planned = Probe::new(segment, query, buffers)
-                    .and_then(|probe| search.plan(&probe, costs, f64::INFINITY, allocation, shells));
+                    .and_then(|probe| search.plan(segment, &probe, f64::INFINITY, allocation, shells));
                 let expected = planned.as_ref().ok().copied().flatten().unwrap_or_default();
                 let lens = segment.tables().iter().map(|substring| substring.len_bits);
-                let tables: Vec<(u32, u32)> = lens.zip(allocation.taken()).collect();
+                let mut tables: Vec<(u32, u32)> = lens.map(|len_bits| (len_bits, 0)).collect();
+                shells.iter().for_each(|shell| tables[shell.table].1 += 1);
                 let probes = |&(len_bits, taken): &(u32, u32)| -> u64 {
                     (0..taken).map(|distance_bits| u64::from(shell_size(len_bits, distance_bits))).sum()
                 };

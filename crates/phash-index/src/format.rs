@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Error;
 
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const HEADER_MAGIC: [u8; 8] = *b"phashmih";
 const FOOTER_MAGIC: [u8; 8] = *b"hsahpmih";
 pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
@@ -51,12 +51,14 @@ pub(crate) struct Meta {
     pub(crate) page_sums_crc32: u32,
 }
 
-/// One bucket table: its substring, and how many ids its array lists (the others are in dense buckets).
+/// One bucket table: its substring, how many ids its array lists (the others are in dense buckets), and whether its buckets
+/// are about equally full: then it has no estimates.
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub(crate) struct TableMeta {
     pub(crate) first_bit: u32,
     pub(crate) len_bits: u32,
     pub(crate) listed_ids: u32,
+    pub(crate) even: bool,
 }
 
 /// One bucket kept as a roaring bitmap. In order of table, then value; their bytes follow each other in that order.

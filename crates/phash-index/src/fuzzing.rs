@@ -67,8 +67,8 @@ fn judge(bytes: &[u8]) -> Verdict {
     Verdict::Sound
 }
 
-/// The ids, the planes and the estimates of one bucket; for tables, one entry a value.
-pub(crate) type Bucket = (Vec<u32>, Vec<u32>, [u8; 4]);
+/// The ids, the planes and the estimates, if any, of one bucket; for tables, one entry a value.
+pub(crate) type Bucket = (Vec<u32>, Vec<u32>, Option<[u8; 4]>);
 
 /// Every bucket of every table, listed and dense together.
 pub(crate) fn read_all<const W: usize, B: AsRef<[u8]>>(
@@ -92,7 +92,7 @@ pub(crate) fn read_all<const W: usize, B: AsRef<[u8]>>(
                 if let Ok(at) = dense_values.binary_search(&value) {
                     ids.extend(&dense[at].ids);
                 }
-                Ok((ids, planes, table.shells(value)?))
+                Ok((ids, planes, arrays.shells(number, value)?))
             };
             (0..substring.values()).map(read).collect()
         })

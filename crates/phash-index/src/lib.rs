@@ -38,6 +38,7 @@ mod costs;
 mod cut;
 mod dense;
 mod error;
+mod even;
 mod explain;
 mod filter;
 mod forest;

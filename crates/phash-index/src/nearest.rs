@@ -49,7 +49,9 @@ impl<const W: usize> Nearest<'_, W> {
         let Reach { allowed, bound_bits, budget_ns } = *reach;
         let costs = segment.costs();
         let risk_ns = budget_ns * RISK / (self.k as f64).sqrt();
-        let mut spent_ns = costs.set_up(segment.tables().len());
+        let tables = segment.tables().len();
+        let estimated = if segment.even().is_some() { 0 } else { tables };
+        let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated);
         if spent_ns + costs.batch() > budget_ns * CLEARLY {
             return Ok(false);
         }
@@ -91,8 +93,10 @@ impl<const W: usize> Nearest<'_, W> {
                 && let Some((table, ns)) = allocation.next()
                 && (taken_ns == 0.0 || (taken_ns + ns <= group_ns && met_bits <= likely))
             {
-                let found = probe.look_up(allocation.take(table, costs))?;
+                let shell = allocation.take(table, costs);
+                let found = probe.look_up(shell)?;
                 met_bits += 1;
+                stats.tables += u64::from(shell.distance_bits == 0);
                 taken_ns += ns;
                 found_ns += costs.candidates(found.buckets as f64, found.candidates as f64, candidate_ns);
                 candidates += found.candidates;

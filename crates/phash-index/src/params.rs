@@ -31,7 +31,7 @@ pub struct BuildParams {
     /// Size against speed.
     pub layout: Layout,
     /// How many substrings (bucket tables) to cut the code in: at least `bits / 26` rounded up, at most one a bit.
-    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 4
+    /// By default as many as make substrings of about log2(number of codes) bits, 8 to 24, or, in [`Layout::Fast`], of 5
     /// bits less, 8 to 22.
     pub substrings: Option<u32>,
     /// How many planes of 32 bits a sketch has in [`Layout::Fast`], 1 to twice the words of a code. By default 2 at 64

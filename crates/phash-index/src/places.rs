@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::cut::{MAX_LEN_BITS, Substring};
-use crate::format::{HEADER_BYTES, Meta};
+use crate::format::{HEADER_BYTES, Meta, TableMeta};
 use crate::pages::PAGE_BYTES;
 use crate::params::max_planes;
 use crate::{Error, shells};
@@ -17,6 +17,7 @@ pub(crate) struct TablePlace {
     pub(crate) offsets: Range<usize>,
     pub(crate) ids: Range<usize>,
     pub(crate) planes: Range<usize>,
+    /// Empty if the buckets are about equally full.
     pub(crate) shells: Range<usize>,
 }
 
@@ -53,12 +54,14 @@ impl Taker {
     }
 
     /// The arrays of a table.
-    fn take_table(&mut self, substring: Substring, listed_ids: u32, planes: u32) -> Option<TablePlace> {
+    fn take_table(&mut self, substring: Substring, table: &TableMeta, planes: u32) -> Option<TablePlace> {
+        let listed_ids = table.listed_ids;
+        let estimates = if table.even { 0 } else { u64::from(substring.coarse_values()) };
         Some(TablePlace {
             offsets: self.take_numbers(u64::from(substring.values()) + 1)?,
             ids: self.take_numbers(u64::from(listed_ids))?,
             planes: self.take_numbers(u64::from(listed_ids).checked_mul(u64::from(planes))?)?,
-            shells: self.take(u64::from(substring.coarse_values()) * shells::SHELLS as u64)?,
+            shells: self.take(estimates * shells::SHELLS as u64)?,
         })
     }
 }
@@ -129,7 +132,7 @@ impl Places {
         let mut taker = Taker { next: HEADER_BYTES as u64, end: end as u64 };
         let mut tables = Vec::with_capacity(substrings.len());
         for (number, (table, &substring)) in meta.tables.iter().zip(&substrings).enumerate() {
-            let Some(place) = taker.take_table(substring, table.listed_ids, meta.planes) else {
+            let Some(place) = taker.take_table(substring, table, meta.planes) else {
                 return damaged("the tables are longer than the segment", number);
             };
             tables.push(place);
@@ -150,7 +153,7 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{DenseMeta, TableMeta};
+    use crate::format::DenseMeta;
 
     /// A segment of ids 10..15 over 64 bits in three tables, and where its metadata would start.
     fn sound() -> (Meta, usize) {
@@ -159,6 +162,7 @@ mod tests {
                 first_bit,
                 len_bits,
                 listed_ids: if first_bit == 22 { 2 } else { 5 },
+                even: false,
             })
             .into();
         let dense =
@@ -198,6 +202,16 @@ mod tests {
         assert_eq!(places.page_sums.len() / 4, places.dense.start.div_ceil(4096));
         assert!(Places::of(&meta, 64, end - 1).is_err() && Places::of(&meta, 64, end + 1).is_err());
         assert!(Places::of(&meta, 64, 20).is_err() && Places::of(&meta, 128, end).is_err());
+    }
+
+    #[test]
+    fn an_even_table_has_no_estimates() {
+        let (mut meta, end) = sound();
+        meta.tables[1].even = true;
+        assert!(Places::of(&meta, 64, end).is_err());
+        let end = end - (4 << 20) - 4 * ((4 << 20) / 4096);
+        let places = Places::of(&meta, 64, end).unwrap();
+        assert_eq!((places.tables[1].shells.len(), places.tables[2].shells.len()), (0, 4 << 20));
     }
 
     #[test]

@@ -91,6 +91,13 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         let words = ordered.to_le_words();
         buffers.values.clear();
         buffers.values.extend(segment.windows().iter().map(|window| window.of(&words)));
+        if segment.even().is_none() {
+            // Which buckets are looked up is not known yet; those of the query's own values are likely.
+            for (table, &value) in buffers.values.iter().enumerate() {
+                arrays.prefetch_shells(table, value);
+                arrays.prefetch_offsets(table, value);
+            }
+        }
         for shells in [&mut buffers.done, &mut buffers.taken] {
             shells.clear();
             shells.resize(substrings.len(), 0);
@@ -111,16 +118,17 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         })
     }
 
-    pub(crate) fn table_count(&self) -> usize {
-        self.substrings.len()
-    }
-
     pub(crate) fn code_count(&self) -> u32 {
         self.ids.end - self.ids.start
     }
 
-    /// For each table the length of its substring and the estimates at the query's value.
-    pub(crate) fn estimates(&self) -> impl Iterator<Item = Result<(u32, [u8; SHELLS]), Damaged>> {
+    /// Hints that the bucket of the query's own value in a table will be looked up.
+    pub(crate) fn prefetch_own_bucket(&self, table: usize) {
+        self.arrays.prefetch_offsets(table, self.buffers.values[table]);
+    }
+
+    /// For each table the length of its substring and the estimates at the query's value, if it has any.
+    pub(crate) fn estimates(&self) -> impl Iterator<Item = Result<(u32, Option<[u8; SHELLS]>), Damaged>> {
         let tables = self.substrings.iter().zip(&self.buffers.values).enumerate();
         tables.map(|(table, (substring, &value))| Ok((substring.len_bits, self.arrays.shells(table, value)?)))
     }

@@ -12,6 +12,7 @@ use crate::build::build_segment;
 use crate::costs::Costs;
 use crate::cut::Substring;
 use crate::dense::{self, DenseBuckets};
+use crate::even::Even;
 use crate::format::{self, Meta, check_crc32};
 use crate::pages::{Damaged, Pages};
 use crate::places::Places;
@@ -31,6 +32,8 @@ pub struct Segment<const W: usize, B> {
     /// The window of each table's substring.
     windows: Vec<Window>,
     costs: Costs,
+    /// The shells that queries take, if all tables are even.
+    even: Option<Even>,
     dense: DenseBuckets,
     pages: Pages,
     codes: PhantomData<Code<W>>,
@@ -83,7 +86,21 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
         let complete = is_complete::<W>(&meta, &places);
         let planes = meta.planes as usize;
         let costs = Costs::of::<W>(meta.end_id - meta.first_id, len_bytes, planes, complete);
-        Ok(Self { bytes, len_bytes, meta, places, order, windows, costs, dense, pages, codes: PhantomData })
+        let is_even = meta.tables.iter().all(|table| table.even);
+        let even = is_even.then(|| Even::new(meta.held_ids, &places.substrings, Code::<W>::BITS, &costs));
+        Ok(Self {
+            bytes,
+            len_bytes,
+            meta,
+            places,
+            order,
+            windows,
+            costs,
+            even,
+            dense,
+            pages,
+            codes: PhantomData,
+        })
     }
 
     /// The bytes the segment was opened over.
@@ -153,6 +170,11 @@ impl<const W: usize, B> Segment<W, B> {
     /// What its search costs.
     pub(crate) fn costs(&self) -> &Costs {
         &self.costs
+    }
+
+    /// The shells that queries take, if they are the same for all.
+    pub(crate) fn even(&self) -> Option<&Even> {
+        self.even.as_ref()
     }
 
     /// The order in which the segment takes the bits of a code.

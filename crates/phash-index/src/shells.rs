@@ -4,12 +4,16 @@
 //! Substrings longer than [`COARSE_BITS`] are counted by their top bits. The counts are exact (a recurrence over the
 //! shells), the bytes logarithmic and the same on every machine: all arithmetic is in integers.
 
+use zerocopy::little_endian::U32;
+
 use crate::cut::Substring;
 
 /// Estimates are kept for the values of this many bits at most: 4 MiB a table.
 pub(crate) const COARSE_BITS: u32 = 20;
 /// How many distances have an estimate: 0, 1, 2, 3.
 pub(crate) const SHELLS: usize = 4;
+/// An even bucket may hold so many ids more than four times the mean.
+const FEW: u128 = 32;
 /// Steps of the logarithmic scale in a factor of two.
 const STEPS: u32 = 8;
 /// Numbers below this are looked up with all their bits, larger ones by their top bits.
@@ -79,6 +83,25 @@ fn exact_byte(count: u32) -> u8 {
     let top = power << (u128::BITS - 1 - floor) >> 64;
     let up = u32::from(top * top >= 1 << (u128::BITS - 1));
     u8::try_from(1 + floor + up).unwrap_or(u8::MAX)
+}
+
+/// How many ids each bucket holds.
+pub(crate) fn bucket_lens(offsets: &[U32]) -> impl ExactSizeIterator<Item = u32> + Clone {
+    offsets.windows(2).map(|bounds| bounds[1].get().wrapping_sub(bounds[0].get()))
+}
+
+/// Whether buckets of these numbers of ids are about as full as if each id had come into one of them by chance: no bucket
+/// holds more than four times the mean and [`FEW`], and the bucket of an id taken at random at most a tenth more ids than
+/// chance would give it. Exact, in integers. Buckets of a table that is even need no estimates.
+pub(crate) fn is_even(lens: impl ExactSizeIterator<Item = u32>) -> bool {
+    let buckets = lens.len() as u128;
+    let (mut ids, mut squares, mut longest) = (0u128, 0u128, 0u128);
+    for len in lens.map(u128::from) {
+        ids += len;
+        squares += len * len;
+        longest = longest.max(len);
+    }
+    longest * buckets <= 4 * ids + FEW * buckets && squares * buckets * 10 <= ids * (ids + buckets) * 11
 }
 
 /// The estimates of one table, from how many ids have each coarse value; four bytes a value, by distance.

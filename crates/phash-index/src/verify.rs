@@ -5,11 +5,11 @@ use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 use zerocopy::little_endian::U32;
 
-use crate::arrays::Table;
+use crate::arrays::{Arrays, Table};
 use crate::cut::Substring;
 use crate::dense::DenseBucket;
 use crate::pages::PAGE_BYTES;
-use crate::shells::Shells;
+use crate::shells::{Shells, is_even};
 use crate::sketch::Window;
 use crate::{Error, Segment};
 
@@ -46,9 +46,9 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             return Err(Error::Checksum { section: "page of tables", offset_bytes, expected, got });
         }
         let mut shells = Shells::new();
-        self.for_each_table(|table, lists| {
+        self.for_each_table(|arrays, _, lists| {
             for_each_bucket(lists, self.ids().len(), |_| Ok(()))?;
-            check_shells(table, lists, &mut shells)
+            check_shells(arrays, lists, &mut shells)
         })?;
         self.pages().trust();
         Ok(())
@@ -72,7 +72,7 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             Ok::<_, Error>(self.order().apply(code).to_le_words())
         };
         let mut held = None;
-        self.for_each_table(|table, lists| {
+        self.for_each_table(|_, table, lists| {
             let other = |local| Err(Error::OtherCodes { table: lists.number, id: ids.start + local });
             let value_of = Window::of_substring::<W>(lists.substring);
             let planes: Vec<Window> =
@@ -121,7 +121,7 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
 
     fn for_each_table(
         &self,
-        mut check: impl FnMut(&Table<'_>, &Lists<'_>) -> Result<(), Error>,
+        mut check: impl FnMut(&Arrays<'_, W>, &Table<'_>, &Lists<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for (number, &substring) in (0u32..).zip(self.tables()) {
             let gone = |_| Error::Damaged { what: "its bytes are gone", table: number };
@@ -130,6 +130,7 @@ impl<const W: usize, B: AsRef<[u8]>> Segment<W, B> {
             let offsets = table.offsets().map_err(gone)?;
             let ids = table.ids(0, table.listed_ids()).map_err(gone)?;
             check(
+                &arrays,
                 &table,
                 &Lists { number, substring, offsets, ids, dense: arrays.dense(number as usize).0 },
             )?;
@@ -178,28 +179,42 @@ fn for_each_bucket(
     Ok(())
 }
 
-/// Checks that the estimates are those of the buckets, listed and dense.
-fn check_shells(table: &Table<'_>, lists: &Lists<'_>, shells: &mut Shells) -> Result<(), Error> {
-    let shift = lists.substring.coarse_shift();
-    let listed =
-        |coarse: usize| lists.offsets[(coarse + 1) << shift].get() - lists.offsets[coarse << shift].get();
-    let mut counts: Vec<u32> = (0..lists.substring.coarse_values() as usize).map(listed).collect();
-    for bucket in lists.dense {
-        let ids = u32::try_from(bucket.ids.len()).unwrap_or(u32::MAX);
-        let count = &mut counts[(bucket.value >> shift) as usize];
-        *count = count.saturating_add(ids);
+/// Checks that the estimates are those of the buckets, listed and dense, and left out only if these are even.
+fn check_shells<const W: usize>(
+    arrays: &Arrays<'_, W>,
+    lists: &Lists<'_>,
+    shells: &mut Shells,
+) -> Result<(), Error> {
+    let damaged = |what| Err(Error::Damaged { what, table: lists.number });
+    // The lists are sound, so the buckets can be counted.
+    let read = |coarse: u32, shift: u32| arrays.shells(lists.number as usize, coarse << shift).ok().flatten();
+    let even = is_even(lens(lists, 0).into_iter());
+    if even != read(0, 0).is_none() {
+        return damaged("it has estimates where its buckets are even, or none where they are not");
     }
+    if even {
+        return Ok(());
+    }
+    let shift = lists.substring.coarse_shift();
     let mut expected = Vec::new();
-    shells.fill(counts.into_iter(), &mut expected);
-    let differs =
-        |(coarse, expected): (u32, &[u8; 4])| table.shells(coarse << shift).ok().as_ref() != Some(expected);
-    if (0u32..).zip(&expected).any(differs) {
-        return Err(Error::Damaged {
-            what: "its estimates are not those of its buckets",
-            table: lists.number,
-        });
+    shells.fill(lens(lists, shift).into_iter(), &mut expected);
+    if (0u32..).zip(&expected).any(|(coarse, expected)| read(coarse, shift).as_ref() != Some(expected)) {
+        return damaged("its estimates are not those of its buckets");
     }
     Ok(())
+}
+
+/// How many ids there are under each value without its last `shift` bits, listed and dense.
+fn lens(lists: &Lists<'_>, shift: u32) -> Vec<u32> {
+    let bounds = lists.offsets.iter().step_by(1 << shift);
+    let mut lens: Vec<u32> =
+        bounds.clone().zip(bounds.skip(1)).map(|(start, end)| end.get() - start.get()).collect();
+    for bucket in lists.dense {
+        let ids = u32::try_from(bucket.ids.len()).unwrap_or(u32::MAX);
+        let len = &mut lens[(bucket.value >> shift) as usize];
+        *len = len.saturating_add(ids);
+    }
+    lens
 }
 
 #[cfg(test)]

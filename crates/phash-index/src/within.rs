@@ -5,7 +5,7 @@ use phash_code::{Code, Codes};
 
 use crate::Segment;
 use crate::allocation::{Allocation, Shell};
-use crate::costs::Costs;
+use crate::even::Even;
 use crate::pages::Damaged;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, Work};
@@ -33,23 +33,51 @@ pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
 
 impl<const W: usize> Within<'_, W> {
     /// What it takes before the first bucket is looked up.
-    fn begin_ns(&self, costs: &Costs, tables: usize) -> f64 {
-        costs.set_up(tables) + costs.choose(self.radius_bits + 1, tables) + costs.batch()
+    fn begin_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
+        let (costs, tables) = (segment.costs(), segment.tables().len());
+        let choosing_ns = match segment.even() {
+            Some(_) => 0.0,
+            None => costs.estimates(tables) + costs.choose(self.radius_bits + 1, tables),
+        };
+        costs.set_up(tables) + choosing_ns + costs.batch()
     }
 
-    /// Shares the radius among the tables: leaves the shells in `shells`, and where each table stands in `allocation`. `None`
-    /// as soon as more than `most_ns` are expected.
-    pub(crate) fn plan(
+    /// What the search of an even segment is expected to take: the same for every query.
+    fn even<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>, even: &Even) -> Expected {
+        let (shells_ns, candidates) = even.expected(self.radius_bits as usize + 1);
+        let candidates_ns = candidates * segment.costs().candidate(self.radius_bits);
+        Expected { ns: self.begin_ns(segment) + shells_ns + candidates_ns, candidates }
+    }
+
+    /// The least that a search may be expected to take, before anything is looked at.
+    fn least_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
+        match segment.even() {
+            Some(even) => self.even(segment, even).ns,
+            None => {
+                let costs = segment.costs();
+                self.begin_ns(segment) + costs.even_probes(segment.tables(), self.radius_bits + 1)
+            }
+        }
+    }
+
+    /// Shares the radius among the tables: leaves the shells in `shells`. `None` as soon as more than `most_ns` are expected.
+    pub(crate) fn plan<B: AsRef<[u8]>>(
         &self,
+        segment: &Segment<W, B>,
         probe: &Probe<'_, '_, W>,
-        costs: &Costs,
         most_ns: f64,
         allocation: &mut Allocation,
         shells: &mut Vec<Shell>,
     ) -> Result<Option<Expected>, Damaged> {
         shells.clear();
+        if let Some(even) = segment.even() {
+            let expected = self.even(segment, even);
+            shells.extend_from_slice(even.first(self.radius_bits as usize + 1));
+            return Ok(Some(expected).filter(|expected| expected.ns <= most_ns));
+        }
+        let costs = segment.costs();
         allocation.start(probe, costs, costs.candidate(self.radius_bits))?;
-        let mut expected = Expected { ns: self.begin_ns(costs, probe.table_count()), candidates: 0.0 };
+        let mut expected = Expected { ns: self.begin_ns(segment), candidates: 0.0 };
         for _ in 0..=self.radius_bits {
             let Some((table, ns)) = allocation.next() else { break };
             expected.ns += ns;
@@ -72,18 +100,19 @@ impl<const W: usize> Within<'_, W> {
         work: &mut Work<'_>,
         hit: impl FnMut(u32, u32),
     ) -> Result<bool, Damaged> {
-        let costs = segment.costs();
-        let least_ns = costs.even_probes(segment.tables(), self.radius_bits + 1);
-        if !affords(budget_ns, self.begin_ns(costs, segment.tables().len()) + least_ns) {
+        if !affords(budget_ns, self.least_ns(segment)) {
             return Ok(false);
         }
+        let costs = segment.costs();
         let candidate_ns = costs.candidate(self.radius_bits);
         let Work { scratch, account, stats } = work;
         let Scratch { allocation, buffers, shells, .. } = &mut **scratch;
         let mut probe = Probe::new(segment, self.query, buffers)?;
-        if self.plan(&probe, costs, budget_ns * CLEARLY, allocation, shells)?.is_none() {
+        if self.plan(segment, &probe, budget_ns * CLEARLY, allocation, shells)?.is_none() {
             return Ok(false);
         }
+        let own = shells.iter().filter(|shell| shell.distance_bits == 0);
+        let tables = own.map(|shell| probe.prefetch_own_bucket(shell.table)).count();
         // The estimates may be wrong: what has been found must fit too.
         let mut found_ns = 0.0;
         let mut candidates = 0;
@@ -97,7 +126,7 @@ impl<const W: usize> Within<'_, W> {
                 return Ok(false);
             }
         }
-        stats.tables += allocation.taken().filter(|&taken| taken > 0).count() as u64;
+        stats.tables += tables as u64;
         probe.verify(codes, self.radius_bits, candidates, account, stats, hit)?;
         Ok(true)
     }

@@ -178,7 +178,7 @@ proptest! {
     fn metadata_at_random_under_good_checksums_never_panics(
         fast in any::<bool>(),
         ids in (any::<u32>(), 0u32..200, 0u32..200), planes in 0u32..6, held in any::<bool>(),
-        tables in proptest::collection::vec((0u32..66, 0u32..28, 0u32..200), 0..14),
+        tables in proptest::collection::vec((0u32..66, 0u32..28, 0u32..200, any::<bool>()), 0..14),
         dense in proptest::collection::vec((0u32..14, 0u32..70, 0u32..200, 0u32..300), 0..4),
         order in proptest::collection::vec(0u16..66, 0..66), parts in 0u8..64,
     ) {
@@ -193,7 +193,7 @@ proptest! {
         if part(1) { meta.planes = planes; }
         if part(2) { meta.held_ids = ids.1; }
         if part(3) {
-            meta.tables = tables.into_iter().map(|(first_bit, len_bits, listed_ids)| TableMeta { first_bit, len_bits, listed_ids }).collect();
+            meta.tables = tables.into_iter().map(|(first_bit, len_bits, listed_ids, even)| TableMeta { first_bit, len_bits, listed_ids, even }).collect();
         }
         if part(4) {
             meta.dense = dense.into_iter().map(|(table, value, ids, len_bytes)| DenseMeta { table, value, ids, len_bytes }).collect();

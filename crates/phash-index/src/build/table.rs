@@ -12,7 +12,7 @@ use crate::build::check;
 use crate::build::dense::DenseTables;
 use crate::build::source::Source;
 use crate::cut::Substring;
-use crate::shells::{SHELLS, Shells};
+use crate::shells::{SHELLS, Shells, bucket_lens, is_even};
 use crate::sketch::Window;
 
 /// Bytes of a part's records: with what becomes of them they fit a core's own cache.
@@ -29,6 +29,8 @@ pub(super) struct Table {
     pub(super) offsets: Vec<U32>,
     pub(super) ids: Vec<U32>,
     pub(super) planes: Vec<U32>,
+    /// Whether the buckets are about equally full; otherwise `shells` has the estimates.
+    pub(super) even: bool,
     pub(super) shells: Vec<[u8; SHELLS]>,
 }
 
@@ -87,6 +89,11 @@ impl Sorter {
         self.deal(source, plan, cancel)?;
         let Some(mut table) = memory() else { return Ok(None) };
         self.sort_parts(plan, &mut table, cancel)?;
+        table.even = is_even(bucket_lens(&table.offsets));
+        table.shells.clear();
+        if table.even {
+            return Ok(Some(table));
+        }
         let step = 1 << substring.coarse_shift();
         let bounds = |coarse: usize| [table.offsets[coarse * step], table.offsets[(coarse + 1) * step]];
         let counts =
