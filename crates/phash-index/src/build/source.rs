@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_code_is_visited_once_and_a_raised_flag_is_seen_within_a_block() {
-        let n = 2 * BLOCK_CODES as u32 + 5;
+        let n = 2 * u32::try_from(BLOCK_CODES).unwrap() + 5;
         let codes: Vec<Code<1>> = (0..n).map(|id| Code::from_le_words([u64::from(id)])).collect();
         let (early, late) = codes.split_at(BLOCK_CODES + 7);
         let sources = [
