@@ -5,6 +5,7 @@
 
 mod codes;
 mod codes_failures;
+mod codes_index;
 mod commands;
 mod formats;
 mod ground_truth;

@@ -17,11 +17,11 @@ macro_rules! exit_status {
         "\
 Exit status:
   0    found something, or did all that was asked
-  1    found nothing (query: no match; scan: no group; compare: unrelated; list: no model;
+  1    found nothing (query: no match; scan, dups: no group; compare: unrelated; list: nothing stored;
        ingest: no weights file)
   2    an error, or an input was skipped: the messages on standard error name each;
-       verify: damage was found
-  130  interrupted by Ctrl-C (ingest: what was finished by then is kept)"
+       verify: damage was found; bench: an answer was wrong
+  130  interrupted by Ctrl-C (ingest: what was finished by then is kept; import-codes: what was committed)"
     };
 }
 use exit_status;

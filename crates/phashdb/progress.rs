@@ -1,4 +1,4 @@
-//! Owns the progress bar: files and bytes, on standard error, only if that is a terminal and once the total is known.
+//! Owns the progress bar: bytes or codes, on standard error, only if that is a terminal and once the total is known.
 //! Messages printed while a bar is shown go through it, so that neither spoils the other.
 
 use std::io::IsTerminal as _;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar that counts bytes and names files; gone when dropped.
+/// A bar that counts bytes or codes and names what is done; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -15,20 +15,29 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A bar for work of unknown size, hidden until [`Progress::set_total`] tells it.
+    /// A bar that counts bytes, for work of unknown size: hidden until [`Progress::set_total`] tells it.
     pub(crate) fn new(what: &'static str) -> Self {
+        Self::with_counter(what, "{decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}")
+    }
+
+    /// The same that counts codes.
+    pub(crate) fn of_codes(what: &'static str) -> Self {
+        Self::with_counter(what, "{human_pos}/{human_len} codes  {per_sec}")
+    }
+
+    fn with_counter(what: &'static str, counter: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        let template = "{prefix} [{bar:24}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  eta {eta}  {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let template = format!("{{prefix}} [{{bar:24}}] {counter}  eta {{eta}}  {{msg}}");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(what);
         Self { bar, shown: Once::new() }
     }
 
-    pub(crate) fn set_total(&self, bytes: u64) {
-        self.bar.set_length(bytes);
-        if bytes > 0 && std::io::stderr().is_terminal() {
+    pub(crate) fn set_total(&self, total: u64) {
+        self.bar.set_length(total);
+        if total > 0 && std::io::stderr().is_terminal() {
             self.shown.call_once(|| {
                 self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
                 self.bar.enable_steady_tick(Duration::from_millis(200));
@@ -36,12 +45,12 @@ impl Progress {
         }
     }
 
-    pub(crate) fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
+    pub(crate) fn advance(&self, more: u64) {
+        self.bar.inc(more);
     }
 
-    pub(crate) fn set_position(&self, bytes: u64) {
-        self.bar.set_position(bytes);
+    pub(crate) fn set_position(&self, done: u64) {
+        self.bar.set_position(done);
     }
 
     pub(crate) fn message(&self, text: String) {

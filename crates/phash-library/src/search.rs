@@ -3,7 +3,7 @@
 
 use phash_code::{Code, Codes};
 use phash_core::{CODE_WORDS, ModelCode, View};
-use phash_index::{BuildParams, Index, Matches, Segment, build_segment};
+use phash_index::{BuildParams, Index, Layout, Matches, Segment, build_segment};
 use phash_store::{CodeView, Reader, SegmentBytes, StoredSegment};
 use roaring::RoaringBitmap;
 
@@ -119,6 +119,16 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
     /// The ranges of ids that segments cover, in order.
     pub(crate) fn indexed(&self) -> Vec<std::ops::Range<u32>> {
         self.segments.iter().map(Segment::ids).collect()
+    }
+
+    /// The layout of each of them.
+    pub(crate) fn layouts(&self) -> Vec<Layout> {
+        self.segments.iter().map(Segment::layout).collect()
+    }
+
+    /// The layout of the newest segment: the last one, as segments are joined from the end.
+    pub(crate) fn newest_layout(&self) -> Option<Layout> {
+        self.segments.last().map(Segment::layout)
     }
 
     /// What is wrong with the segments, those that were left out among them. Reads all of them and all codes.

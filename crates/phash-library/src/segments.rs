@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes as _;
 use phash_core::View;
-use phash_index::BuildParams;
+use phash_index::{BuildParams, Layout};
 use phash_store::{CodeView, OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
@@ -25,12 +25,12 @@ pub(crate) const MIN_CODES: u32 = 65_536;
 /// Time linear in the codes that are indexed; memory some bytes for each of them.
 ///
 /// # Errors
-/// [`Error::Store`] or [`Error::Index`]; the library is complete without the segments.
+/// [`Error::Store`], [`Error::Index`] or [`Error::Cancelled`]; the library is complete without the segments.
 pub fn index(dir: &Path, cancel: &AtomicBool, events: &mut dyn FnMut(Event<'_>)) -> Result<()> {
     build_segments(dir, &mut Writer::open(dir, &schema())?, cancel, events)
 }
 
-/// The same for a writer that is open; all of its codes must be committed.
+/// The same for a writer that is open; all of its codes must be committed. After an error the writer takes no more.
 pub(crate) fn build_segments(
     dir: &Path,
     writer: &mut Writer,
@@ -39,51 +39,59 @@ pub(crate) fn build_segments(
 ) -> Result<()> {
     for view in View::ALL {
         let search = |reader: &Reader| ViewSearch::of_view(view, reader);
-        let starts = |codes| events(Event::Indexing { view, codes });
-        build_view(dir, writer, view.name(), &BuildParams::default(), search, cancel, starts)?;
+        let starts = |codes, _| events(Event::Indexing { view, codes });
+        build_view(dir, writer, view.name(), None, &BuildParams::default(), search, cancel, starts)?;
     }
     Ok(())
 }
 
-/// Builds the segments that a view of the writer's database (or its raw codes) lacks. `starts` is told how many codes the
-/// new segment covers.
+/// Builds the segments that a view of the writer's database (or its raw codes) lacks, in the layout given, or else in that of
+/// the newest segment: whoever chose it once need not say so again. `starts` is told how many codes the new segment covers,
+/// and its layout.
+///
+/// [`Error::Cancelled`] soon after the flag is raised: the segments there were stay, and what is half written is removed by
+/// the next writer.
+#[expect(clippy::too_many_arguments, reason = "whose segments, how, and who is told")]
 pub(crate) fn build_view<const W: usize>(
     dir: &Path,
     writer: &mut Writer,
     view: &str,
+    layout: Option<Layout>,
     params: &BuildParams,
     search: impl Fn(&Reader) -> Result<Search<W, CodeView<W>>>,
     cancel: &AtomicBool,
-    starts: impl FnOnce(u32),
+    starts: impl FnOnce(u32, Layout),
 ) -> Result<()> {
     let search = || search(&Reader::open(dir, OpenOptions::default())?);
     drop_unusable(writer, view, search)?;
     let codes = writer.model_count().max(writer.code_count());
     let Some(ids) = to_build(&writer.segments(view)?, codes) else { return Ok(()) };
     if cancel.load(Ordering::Relaxed) {
-        return Ok(());
+        return Err(Error::Cancelled);
     }
-    starts(ids.end - ids.start);
     let search = search()?;
+    let layout = layout.or_else(|| search.newest_layout()).unwrap_or_default();
+    let params = params.with_layout(layout);
+    starts(ids.end - ids.start, layout);
     debug_assert!(ids.end <= search.codes().len(), "only committed codes are indexed");
     let mut failure = None;
     writer.drop_segments(view, ids.clone())?;
     let written = writer.add_segment_with(view, ids.clone(), &mut |out| {
-        phash_index::write_segment(search.codes(), ids.clone(), params, out).map_err(
-            |error| match error {
-                phash_index::Error::Io(error) => error,
-                other => {
-                    failure = Some(other);
-                    std::io::Error::other("the segment could not be built")
-                }
-            },
-        )?;
-        Ok(())
+        let codes = search.codes();
+        let written = phash_index::write_segment_until(codes, ids.clone(), None, &params, cancel, out);
+        written.map(drop).map_err(|error| match error {
+            phash_index::Error::Io(error) => error,
+            other => {
+                failure = Some(other);
+                std::io::Error::other("the segment could not be built")
+            }
+        })
     });
-    if let Some(source) = failure {
-        return Err(Error::Index { view: view.to_owned(), source });
+    match failure {
+        Some(phash_index::Error::Cancelled) => return Err(Error::Cancelled),
+        Some(source) => return Err(Error::Index { view: view.to_owned(), source }),
+        None => written?,
     }
-    written?;
     writer.commit()?;
     Ok(())
 }

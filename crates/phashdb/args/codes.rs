@@ -35,7 +35,7 @@ pub(crate) struct ImportCodesArgs {
     pub(crate) bits: Width,
     #[command(flatten)]
     pub(crate) input: InputArgs,
-    /// Index segments: small, or fast [default: compact]
+    /// Index segments: small, or fast [default: as the newest segment there is, else compact]
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<LayoutArg>,
     /// Commit after N codes and not only at the end: an import that fails then keeps what was committed

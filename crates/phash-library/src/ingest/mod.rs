@@ -85,7 +85,10 @@ pub fn ingest(
     run.commit()?;
     run.summary.cancelled = hashing.cancel.load(std::sync::atomic::Ordering::Relaxed);
     if !run.summary.cancelled {
-        build_segments(dir, &mut run.writer, hashing.cancel, run.events)?;
+        match build_segments(dir, &mut run.writer, hashing.cancel, run.events) {
+            Err(Error::Cancelled) => run.summary.cancelled = true,
+            built => built?,
+        }
     }
     Ok(run.summary)
 }

@@ -18,7 +18,8 @@ pub struct CodeGroup {
 
 impl CodeLibrary {
     /// All groups of codes that are linked by distances within `radius_bits` (inclusive), the largest first, then by first id.
-    /// Exact; the same for any number of threads.
+    /// Exact; the same for any number of threads. `done` is told numbers of codes that need no further search; they add up
+    /// to all codes.
     ///
     /// Time about that of a search for each distinct code. Memory about 20 bytes a code, and 4 for each thread.
     ///
@@ -29,9 +30,10 @@ impl CodeLibrary {
         radius_bits: u32,
         threads: NonZeroUsize,
         cancel: &AtomicBool,
+        done: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<CodeGroup>> {
         self.check_mode(CodeMode::Radius(radius_bits))?;
-        let found = self.codes().groups(radius_bits, threads, cancel)?;
+        let found = self.codes().groups(radius_bits, threads, cancel, done)?;
         if found.ended() != Ended::Complete {
             return Err(Error::Cancelled);
         }

@@ -1,11 +1,11 @@
 //! Import of raw codes. What must hold: an import is stored as a whole or not at all, unless commits in between are asked
 //! for; what was told as committed is durable; memory does not grow with the codes (but for the labels' hashes).
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use phash_index::BuildParams;
+use phash_index::{BuildParams, Layout};
 use phash_store::{Contents, OpenOptions, Reader, Schema, Store, Writer};
 
 use super::input::{CodeEntry, CodeInput, Columns};
@@ -27,15 +27,17 @@ pub struct ImportOptions {
     pub repeated_labels: bool,
     /// The columns of CSV files with a header.
     pub columns: Columns,
-    /// How the index segments are built.
-    pub build: BuildParams,
+    /// The layout of the index segments that are built; without it that of the newest segment there is, or compact.
+    pub layout: Option<Layout>,
+    /// How many threads build them; without it as many as the machine runs at once.
+    pub threads: Option<NonZeroUsize>,
 }
 
 impl ImportOptions {
     /// The defaults: one commit, no label twice.
     pub fn new(width: Width) -> Self {
-        let (columns, build) = (Columns::default(), BuildParams::default());
-        Self { width, commit_every: None, repeated_labels: false, columns, build }
+        let columns = Columns::default();
+        Self { width, commit_every: None, repeated_labels: false, columns, layout: None, threads: None }
     }
 }
 
@@ -52,6 +54,8 @@ pub enum ImportEvent {
     Indexing {
         /// The codes it covers, older ones among them.
         codes: u32,
+        /// How it is laid out.
+        layout: Layout,
     },
 }
 
@@ -64,7 +68,8 @@ pub struct ImportSummary {
     pub labelled: u64,
     /// The id of the first; the others follow.
     pub first_id: u32,
-    /// Whether the cancel flag ended it while the index was built: all codes are stored, and searched without it.
+    /// Whether the cancel flag ended it while the index was built: all codes are stored, and those without an index are
+    /// searched by comparing. Segments there were before are kept.
     pub cancelled: bool,
 }
 
@@ -95,9 +100,7 @@ pub fn import_codes(
     });
     let done = run.and_then(|()| import.commit());
     if done.is_err() && import.open.take().is_some() {
-        // Opening again cuts off what was not committed: a failed import takes no space. If that fails too, the next
-        // writer does it.
-        drop(Writer::open(dir, &Schema::codes(options.width.words())));
+        import.clean_up();
     }
     done?;
     import.index()
@@ -169,17 +172,30 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// Opening again cuts off what was not committed, and removes half a segment: what failed takes no space. If that fails
+    /// too, the next writer does it.
+    fn clean_up(&self) {
+        drop(Writer::open(self.dir, &Schema::codes(self.options.width.words())));
+    }
+
     fn index(mut self) -> Result<ImportSummary> {
-        let (dir, width, build, cancel) = (self.dir, self.options.width, &self.options.build, self.cancel);
+        let (dir, width, layout) = (self.dir, self.options.width, self.options.layout);
+        let mut build = BuildParams::default();
+        build.threads = self.options.threads.map(NonZeroUsize::get);
         let mut summary =
             ImportSummary { codes: self.codes, labelled: self.labelled, first_id: 0, cancelled: false };
         let Some(open) = &mut self.open else { return Ok(summary) };
         summary.first_id = open.first_id;
         let events = &mut *self.events;
-        sized::build_segments(dir, &mut open.writer, width, build, cancel, &mut |codes| {
-            events(ImportEvent::Indexing { codes });
-        })?;
-        summary.cancelled = cancel.load(Ordering::Relaxed);
+        let mut starts = |codes, layout| events(ImportEvent::Indexing { codes, layout });
+        match sized::build_segments(dir, &mut open.writer, width, layout, &build, self.cancel, &mut starts) {
+            Err(Error::Cancelled) => {
+                summary.cancelled = true;
+                self.open = None;
+                self.clean_up();
+            }
+            built => built?,
+        }
         Ok(summary)
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use phash_index::Matches;
+use phash_index::{Layout, Matches};
 use phash_store::{Contents, Labels, OpenOptions, Reader};
 
 use super::sized::{self, AnyWidth};
@@ -120,6 +120,11 @@ impl CodeLibrary {
     /// The ranges of ids that index segments cover, in order.
     pub fn segments(&self) -> Vec<Range<u32>> {
         self.codes.indexed()
+    }
+
+    /// The layout of each of these segments.
+    pub fn segment_layouts(&self) -> Vec<Layout> {
+        self.codes.layouts()
     }
 
     /// Index segments that cannot be used, and why. Answers are complete without them, only slower.

@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use phash_code::{Code, Codes as _};
-use phash_index::{BuildParams, Groups, Matches, Strategy};
+use phash_index::{BuildParams, Groups, Layout, Matches, Strategy};
 use phash_store::{CodeView, Reader, Writer};
 use roaring::RoaringBitmap;
 
@@ -29,6 +29,7 @@ pub(super) trait AnyWidth: fmt::Debug + Send + Sync {
     fn len(&self) -> u32;
     fn code(&self, id: u32) -> Option<RawCode>;
     fn indexed(&self) -> Vec<Range<u32>>;
+    fn layouts(&self) -> Vec<Layout>;
     fn unusable(&self) -> &[Error];
     /// What is wrong with the segments. Reads all of them and all codes.
     fn damaged_segments(self: Box<Self>) -> Vec<Error>;
@@ -37,7 +38,13 @@ pub(super) trait AnyWidth: fmt::Debug + Send + Sync {
     /// The answer to one query by the index, or by comparing every code, on one thread, and the seconds it took.
     fn timed(&self, query: &RawCode, mode: CodeMode, scan: bool) -> (Matches, f64);
     fn explain(&self, query: &RawCode, mode: CodeMode) -> Option<ExplainedSearch>;
-    fn groups(&self, radius_bits: u32, threads: NonZeroUsize, cancel: &AtomicBool) -> Result<Groups>;
+    fn groups(
+        &self,
+        radius_bits: u32,
+        threads: NonZeroUsize,
+        cancel: &AtomicBool,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Groups>;
 }
 
 /// The raw codes of a database, ready to be searched.
@@ -50,20 +57,21 @@ pub(super) fn open(reader: &Reader, width: Width) -> Result<Box<dyn AnyWidth>> {
     })
 }
 
-/// Builds the index segments that the writer's codes lack; all codes must be committed.
+/// Builds the index segments that the writer's codes lack, as [`build_view`] does; all codes must be committed.
 pub(super) fn build_segments(
     dir: &Path,
     writer: &mut Writer,
     width: Width,
+    layout: Option<Layout>,
     params: &BuildParams,
     cancel: &AtomicBool,
-    starts: &mut dyn FnMut(u32),
+    starts: &mut dyn FnMut(u32, Layout),
 ) -> Result<()> {
     match width {
-        Width::Bits64 => build_view(dir, writer, VIEW, params, search::<1>, cancel, starts),
-        Width::Bits128 => build_view(dir, writer, VIEW, params, search::<2>, cancel, starts),
-        Width::Bits256 => build_view(dir, writer, VIEW, params, search::<4>, cancel, starts),
-        Width::Bits512 => build_view(dir, writer, VIEW, params, search::<8>, cancel, starts),
+        Width::Bits64 => build_view(dir, writer, VIEW, layout, params, search::<1>, cancel, starts),
+        Width::Bits128 => build_view(dir, writer, VIEW, layout, params, search::<2>, cancel, starts),
+        Width::Bits256 => build_view(dir, writer, VIEW, layout, params, search::<4>, cancel, starts),
+        Width::Bits512 => build_view(dir, writer, VIEW, layout, params, search::<8>, cancel, starts),
     }
 }
 
@@ -106,6 +114,10 @@ impl<const W: usize> AnyWidth for SizedCodes<W> {
         self.search.indexed()
     }
 
+    fn layouts(&self) -> Vec<Layout> {
+        self.search.layouts()
+    }
+
     fn unusable(&self) -> &[Error] {
         self.search.unusable()
     }
@@ -137,9 +149,15 @@ impl<const W: usize> AnyWidth for SizedCodes<W> {
         self.search.explain(&query.sized(), mode)
     }
 
-    fn groups(&self, radius_bits: u32, threads: NonZeroUsize, cancel: &AtomicBool) -> Result<Groups> {
+    fn groups(
+        &self,
+        radius_bits: u32,
+        threads: NonZeroUsize,
+        cancel: &AtomicBool,
+        done: &(dyn Fn(u64) + Sync),
+    ) -> Result<Groups> {
         let Some(index) = self.search.index() else { return Ok(Groups::default()) };
-        phash_index::groups(&index, radius_bits, threads, cancel)
+        phash_index::groups_with_progress(&index, radius_bits, threads, cancel, done)
             .map_err(|source| Error::Index { view: VIEW.to_owned(), source })
     }
 }

@@ -11,12 +11,18 @@ use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::output::table::{Column, DISTANCE, Grid, Tone};
 use crate::output::{Output, Record, Value, number};
+use crate::progress::Progress;
 
 pub(crate) fn run(args: &DupsArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let library = CodeLibrary::open(&high.db)?;
     warn_of_segments(&library);
-    let groups = library.duplicates(args.radius, high.threads, &high.cancel)?;
+    let progress = Progress::of_codes("dups");
+    progress.set_total(library.code_count().into());
+    let done = |codes| progress.advance(codes);
+    let groups = library.duplicates(args.radius, high.threads, &high.cancel, &done);
+    drop(progress);
+    let groups = groups?;
     let mut output = high.output();
     let mut grouped = 0;
     for (number, group) in (1u64..).zip(&groups) {

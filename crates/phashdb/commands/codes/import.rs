@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use phash_library::{BuildParams, ImportEvent, ImportOptions, ImportSummary, Layout, import_codes};
+use phash_library::{ImportEvent, ImportOptions, ImportSummary, Layout, import_codes};
 
-use super::{columns, open_input};
+use super::{columns, layout_name, open_input};
 use crate::args::ImportCodesArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -23,12 +23,12 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
     // All of them before anything is stored: a name that is wrong is found at once.
     let inputs =
         args.files.iter().map(|path| open_input(path, &args.input)).collect::<Result<Vec<_>, _>>()?;
-    let layout = args.layout.map_or(Layout::Compact, Layout::from);
     let options = ImportOptions {
         commit_every: args.commit_every,
         repeated_labels: args.repeated_labels,
         columns: columns(&args.input),
-        build: BuildParams::default().with_layout(layout).with_threads(high.threads.get()),
+        layout: args.layout.map(Layout::from),
+        threads: Some(high.threads),
         ..ImportOptions::new(args.bits)
     };
     let progress = Progress::new("import");
@@ -40,8 +40,8 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
     let read = |bytes| progress.advance(bytes);
     let result = import_codes(&high.db, inputs, &options, &high.cancel, &read, &mut |event| match event {
         ImportEvent::Committed { codes } => committed = codes,
-        ImportEvent::Indexing { codes } => {
-            indexing = Some(Instant::now());
+        ImportEvent::Indexing { codes, layout } => {
+            indexing = Some((Instant::now(), layout));
             progress.message(format!("indexing {}", number::counted(codes.into(), "code", "codes")));
         }
         _ => {}
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
             return Err(error.into());
         }
     };
-    let index_seconds = indexing.map(|since| since.elapsed().as_secs_f64());
+    let index = indexing.map(|(since, layout)| (since.elapsed().as_secs_f64(), layout));
     let seconds = started.elapsed().as_secs_f64();
     let mut output = high.output();
     output.record(|| {
@@ -74,10 +74,11 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
             .with("labelled", summary.labelled)
             .with("bits", args.bits.bits())
             .with("first_id", summary.first_id)
-            .with("index_seconds", index_seconds)
+            .with("index_seconds", index.map(|(seconds, _)| seconds))
+            .with("layout", index.map(|(_, layout)| layout_name(layout)))
             .with("seconds", seconds)
     })?;
-    output.text(|style| draw(style, &summary, index_seconds, seconds, high, args))?;
+    output.text(|style| draw(style, &summary, index, seconds, high, args))?;
     output.finish()?;
     if summary.cancelled {
         message::note(
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
 fn draw(
     style: &Style,
     summary: &ImportSummary,
-    index_seconds: Option<f64>,
+    index: Option<(f64, Layout)>,
     seconds: f64,
     high: &HiArgs,
     args: &ImportCodesArgs,
@@ -103,8 +104,10 @@ fn draw(
         all if all == summary.codes => ", labelled".to_owned(),
         some => format!(", {} labelled", number::count(some)),
     };
-    let index = match index_seconds {
-        Some(index) => format!(" ({} of it the index)", number::seconds(index)),
+    let index = match index {
+        Some((index, layout)) => {
+            format!(" ({} of it the {} index)", number::seconds(index), layout_name(layout))
+        }
         None => String::new(),
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for reading")]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use phash_library::{CodeLibrary, Contents, Info};
 
-use super::warn_of_segments;
+use super::{layout_name, warn_of_segments};
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -38,6 +38,7 @@ fn record(library: &CodeLibrary, info: &Info) -> Record {
         .with("label_bytes", info.label_bytes)
         .with("segment_bytes", info.segment_bytes)
         .with("segments", Value::List(segments.collect()))
+        .with("layouts", Value::list(library.segment_layouts().into_iter().map(layout_name)))
 }
 
 fn draw(style: &Style, library: &CodeLibrary, info: &Info) -> String {
@@ -52,8 +53,12 @@ fn draw(style: &Style, library: &CodeLibrary, info: &Info) -> String {
     let index = if indexed == 0 {
         "none (searched by comparing every code)".to_owned()
     } else {
+        let mut layouts: Vec<&str> = library.segment_layouts().into_iter().map(layout_name).collect();
+        layouts.sort_unstable();
+        layouts.dedup();
+        let layouts = layouts.join(" and ");
         let segments = number::counted(segments.len() as u64, "segment", "segments");
-        format!("{} in {segments}", number::counted(indexed, "code", "codes"))
+        format!("{} in {segments}, {layouts}", number::counted(indexed, "code", "codes"))
     };
     line("index", index);
     line(

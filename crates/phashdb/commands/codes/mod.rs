@@ -9,7 +9,7 @@ pub(super) mod query;
 
 use std::path::Path;
 
-use phash_library::{CodeFormat, CodeInput, CodeLibrary, Columns};
+use phash_library::{CodeFormat, CodeInput, CodeLibrary, Columns, Layout};
 
 use crate::args::InputArgs;
 use crate::failure::Failure;
@@ -29,6 +29,14 @@ fn open_input(path: &Path, args: &InputArgs) -> Result<CodeInput, Failure> {
 /// The columns of CSV files.
 fn columns(args: &InputArgs) -> Columns {
     Columns { code: args.code_column.clone(), label: args.label_column.clone() }
+}
+
+/// The word for a layout, as `--layout` takes it.
+fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Fast => "fast",
+        _ => "compact",
+    }
 }
 
 /// Says on standard error which index segments cannot be used.
