@@ -1,14 +1,12 @@
-//! Databases of raw codes: what is put is what is read, for any commits and labels; crashes at each operation; every
-//! changed byte; and what is refused.
+//! Databases of raw codes: what is put is what is read, for any commits and labels; every changed byte; and what is refused.
 
 use std::fs;
 use std::path::Path;
 
 use phash_code::Codes;
-use phash_store::{Contents, Error, OpenOptions, Reader, Schema, Store, Writer};
+use phash_store::{Contents, Error, OpenOptions, Reader, Schema, Writer};
 
 use crate::common::*;
-use crate::fault_vfs::{Fault, FaultVfs};
 
 pub(crate) fn raw() -> Schema {
     Schema::codes(2)
@@ -156,92 +154,6 @@ fn what_does_not_fit_is_refused_and_leaves_the_batch_as_it_was() {
     let reader = Reader::open(&models, MMAP).unwrap();
     assert!(matches!(reader.raw_codes::<2>(), Err(Error::OtherContents { .. })));
     assert!(matches!(reader.code_labels(), Err(Error::OtherContents { .. })));
-}
-
-/// Creates the database unless it is there, and puts what is missing up to each step.
-fn run(vfs: &FaultVfs, dir: &Path, steps: &[u64], acknowledged: &mut u64) -> phash_store::Result<()> {
-    if !Store::exists(dir) {
-        Store::create_on(&vfs.shared(), dir, &raw(), clock())?;
-    }
-    let mut writer = Writer::open_on(vfs.shared(), dir, &raw())?.with_clock(clock);
-    for &step in steps {
-        let from = u64::from(writer.code_count());
-        if from < step {
-            put_codes(&mut writer, from..step)?;
-            if from > 0 {
-                writer.drop_segments("raw", 0..u32::MAX)?;
-                writer.add_segment("raw", 0..u32::try_from(from).unwrap(), &from.to_le_bytes())?;
-            }
-            writer.commit()?;
-            *acknowledged = step;
-        }
-    }
-    Ok(())
-}
-
-fn check_image(image: &FaultVfs, dir: &Path, acknowledged: u64, steps: &[u64], place: &str) {
-    let open = || Reader::open_on(image.shared(), dir, NO_MMAP).unwrap_or_else(|e| panic!("{place}: {e}"));
-    if Store::exists(dir) {
-        check(&open(), acknowledged);
-        drop(Writer::open_on(image.shared(), dir, &raw()).unwrap_or_else(|e| panic!("{place}: {e}")));
-        let report = open().verify(&mut |_, _| {}).unwrap();
-        assert!(report.is_sound() && report.uncommitted_bytes == 0, "{place}: {report:?}");
-    } else {
-        assert_eq!(acknowledged, 0, "{place}: the database is gone");
-    }
-    run(image, dir, steps, &mut 0).unwrap_or_else(|e| panic!("{place}: going on: {e}"));
-    check(&open(), steps[steps.len() - 1]);
-}
-
-#[test]
-fn a_death_or_error_at_any_operation_loses_nothing_committed_and_leaves_nothing_else() {
-    // A creation; and commits over the end of a block of codes and places, and of one of text.
-    for (start, steps) in [(&[][..], &[3, 5][..]), (&[1100], &[1130, 2047, 2050])] {
-        let temporary = temp_dir();
-        let [dir, before, after] = ["db", "before", "after"].map(|name| temporary.path().join(name));
-        let replace = |from: &Path, to: &Path| {
-            let _ = fs::remove_dir_all(to);
-            if from.exists() {
-                copy_dir(from, to);
-            }
-        };
-        let original = FaultVfs::default();
-        if !start.is_empty() {
-            run(&original, &before, start, &mut 0).unwrap();
-        }
-        let begin = || {
-            replace(&before, &dir);
-            original.moved(&before, &dir)
-        };
-        let whole = begin();
-        run(&whole, &dir, steps, &mut 0).unwrap();
-        assert!(whole.ops() > 20, "the workload has shrunk to {} operations", whole.ops());
-        for at in 1..=whole.ops() {
-            for fault in [Fault::Die(at), Fault::Once(at), Fault::Full(at)] {
-                let vfs = begin();
-                vfs.set_fault(Some(fault));
-                let mut acknowledged = start.last().copied().unwrap_or(0);
-                let result = run(&vfs, &dir, steps, &mut acknowledged);
-                assert!(result.is_err() || vfs.op(at).starts_with("remove"), "{fault:?}: no error");
-                vfs.set_fault(None);
-                replace(&dir, &after);
-                let mut state = at * 77 + 1;
-                let mut coin = || {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    state >> 62 == 0
-                };
-                for (what, image) in [
-                    ("nothing unsynced", vfs.power_cut(&mut || false)),
-                    ("some", vfs.power_cut(&mut coin)),
-                    ("everything", vfs.process_death()),
-                ] {
-                    replace(&after, &dir);
-                    let place = format!("{fault:?}, {} ({what})", vfs.op(at));
-                    check_image(&image, &dir, acknowledged, steps, &place);
-                }
-            }
-        }
-    }
 }
 
 /// Whether opening or verifying says that something is wrong, naming the file.

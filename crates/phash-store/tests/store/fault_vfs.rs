@@ -1,5 +1,6 @@
-//! A file system in memory that remembers what is durable: it can fail or die at the n-th operation, and then show
-//! what a power cut may leave. Writes are torn at sectors of 512 bytes; names are lost unless the directory was synced.
+//! A file system in memory that counts every call, can fail or die at the n-th, and writes down what changed. What a
+//! power cut may leave follows from that record: see `medium`. SQLite's files are real ones: they are written down as
+//! whole states, whenever they were changed between two calls.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,165 +9,232 @@ use std::sync::{Arc, Mutex};
 
 use phash_store::{StoreFile, Vfs};
 
-const SECTOR: usize = 512;
+use crate::medium::{Image, Real};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Operation number n fails with an I/O error, those after it work.
+    /// Call number n fails with an I/O error, those after it work.
     Once(u64),
-    /// Operation number n and all after it fail: the process is dead.
-    Die(u64),
-    /// Operation number n fails because the disk is full (a write leaves half of its bytes).
+    /// Call number n and all after it fail.
+    Forever(u64),
+    /// The disk is full from call number n on: a write takes half of its bytes, then nothing more is taken.
     Full(u64),
+    /// The process dies in call number n: a write takes half of its bytes, and nothing happens afterwards.
+    Die(u64),
+    /// Call number n is interrupted by a signal, if it reads or writes: no error at all.
+    Interrupted(u64),
 }
 
+/// One change, in the order of time. Files are numbered, since names come and go. Paths begin at the root.
 #[derive(Clone, Debug)]
-enum Change {
-    Write { at: usize, bytes: Vec<u8> },
-    SetLen(usize),
+pub(crate) enum Event {
+    Create {
+        path: PathBuf,
+        node: u64,
+    },
+    Write {
+        node: u64,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    SetLen {
+        node: u64,
+        len: usize,
+    },
+    Sync {
+        node: u64,
+    },
+    FailedSync {
+        node: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+    },
+    SyncDir {
+        dir: PathBuf,
+    },
+    /// The real files have become these.
+    Real(Arc<Real>),
+    /// The workload is about to commit this state.
+    Started(u64),
+    /// The workload was told that this state is committed.
+    Reported(u64),
 }
-
-#[derive(Clone, Debug, Default)]
-struct Node {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    /// Since the last sync.
-    changes: Vec<Change>,
-}
-
-type Names = BTreeMap<PathBuf, Arc<Mutex<Node>>>;
 
 #[derive(Debug, Default)]
 struct State {
-    live: Names,
-    durable: Names,
-    ops: u64,
+    names: BTreeMap<PathBuf, u64>,
+    nodes: BTreeMap<u64, Vec<u8>>,
+    next_node: u64,
+    calls: u64,
     fault: Option<Fault>,
     log: Vec<String>,
+    events: Vec<Event>,
+    start: Image,
+    /// Whether real files are looked at.
+    recording: bool,
+    real: Arc<Real>,
+    /// The real files when the process died.
+    real_at_death: Option<Arc<Real>>,
 }
 
-/// The file system. Clones are the same one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct FaultVfs(Arc<Mutex<State>>);
+/// The file system below a directory. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultVfs {
+    root: Arc<PathBuf>,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Debug)]
 struct MemFile {
-    node: Arc<Mutex<Node>>,
+    node: u64,
     vfs: FaultVfs,
     path: PathBuf,
 }
 
 impl FaultVfs {
+    /// An empty one for paths below `root`.
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { root: Arc::new(root.to_owned()), state: Arc::default() }
+    }
+
+    /// The machine after a start from this image: the files in memory, and the real ones below `root`, which is emptied
+    /// first.
+    pub(crate) fn boot(image: &Image, root: &Path) -> Self {
+        image.real.write_below(root);
+        let this = Self::new(root);
+        let mut state = this.state.lock().unwrap();
+        for (number, (path, bytes)) in (0..).zip(&image.files) {
+            state.names.insert(path.clone(), number);
+            state.nodes.insert(number, bytes.clone());
+        }
+        state.next_node = image.files.len() as u64;
+        state.start = image.clone();
+        state.real = Arc::clone(&image.real);
+        drop(state);
+        this
+    }
+
     pub(crate) fn shared(&self) -> Arc<dyn Vfs> {
         Arc::new(self.clone())
     }
 
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
-        self.0.lock().unwrap().fault = fault;
+        self.state.lock().unwrap().fault = fault;
     }
 
-    /// Changing operations so far.
-    pub(crate) fn ops(&self) -> u64 {
-        self.0.lock().unwrap().ops
+    /// From now on real files are looked at before each change.
+    pub(crate) fn record(&self) {
+        self.state.lock().unwrap().recording = true;
     }
 
-    /// Operation number `n` (from 1) in words.
-    pub(crate) fn op(&self, n: u64) -> String {
+    /// What was there at the start and what happened since.
+    pub(crate) fn history(&self) -> (Image, Vec<Event>) {
+        self.look_at_real_files();
+        let state = self.state.lock().unwrap();
+        (state.start.clone(), state.events.clone())
+    }
+
+    /// Writes down a mark of the workload.
+    pub(crate) fn mark(&self, event: Event) {
+        self.look_at_real_files();
+        self.state.lock().unwrap().events.push(event);
+    }
+
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.state.lock().unwrap().calls
+    }
+
+    /// Call number `n` (from 1) in words.
+    pub(crate) fn call(&self, n: u64) -> String {
         let at = usize::try_from(n - 1).unwrap();
-        self.0.lock().unwrap().log.get(at).cloned().unwrap_or_default()
+        self.state.lock().unwrap().log.get(at).cloned().unwrap_or_default()
     }
 
-    /// A copy whose files lie under another directory; everything in it is durable, nothing counted.
-    pub(crate) fn moved(&self, from: &Path, to: &Path) -> Self {
-        let copy = self.process_death();
-        let mut state = copy.0.lock().unwrap();
-        let move_all = |names: &Names| {
-            let moved = |path: &Path| to.join(path.strip_prefix(from).unwrap());
-            names.iter().map(|(path, node)| (moved(path), Arc::clone(node))).collect()
-        };
-        state.live = move_all(&state.live);
-        state.durable = move_all(&state.durable);
-        drop(state);
-        copy
+    /// What another process sees now, or after the death of this one: everything that was written.
+    pub(crate) fn live(&self) -> Image {
+        self.look_at_real_files();
+        let state = self.state.lock().unwrap();
+        let files =
+            state.names.iter().map(|(path, node)| (path.clone(), state.nodes[node].clone())).collect();
+        let real = state.real_at_death.as_ref().unwrap_or(&state.real);
+        Image { files, real: Arc::clone(real) }
     }
 
-    /// What the medium may hold after a power cut now. `pick` says of each piece not yet synced whether it got there.
-    pub(crate) fn power_cut(&self, pick: &mut dyn FnMut() -> bool) -> FaultVfs {
-        let state = self.0.lock().unwrap();
-        let mut names: Names = BTreeMap::new();
-        let all: std::collections::BTreeSet<&PathBuf> =
-            state.live.keys().chain(state.durable.keys()).collect();
-        for path in all {
-            let node = match (state.live.get(path), state.durable.get(path)) {
-                (Some(live), Some(durable)) if Arc::ptr_eq(live, durable) => Some(live),
-                (live, durable) => {
-                    if pick() {
-                        live
-                    } else {
-                        durable
-                    }
-                }
-            };
-            let Some(node) = node else { continue };
-            let node = node.lock().unwrap();
-            let mut image = node.durable.clone();
-            for change in &node.changes {
-                match change {
-                    Change::SetLen(len) => {
-                        if pick() {
-                            image.resize(*len, 0)
-                        }
-                    }
-                    Change::Write { at, bytes } => {
-                        let mut from = 0;
-                        while from < bytes.len() {
-                            let sector_end = (at + from) / SECTOR * SECTOR + SECTOR;
-                            let to = (sector_end - at).min(bytes.len());
-                            if pick() {
-                                write(&mut image, &bytes[from..to], at + from);
-                            }
-                            from = to;
-                        }
-                    }
-                }
-            }
-            let node = Node { live: image.clone(), durable: image, changes: Vec::new() };
-            names.insert(path.clone(), Arc::new(Mutex::new(node)));
+    /// Whether any call from number `n` on takes space on the disk.
+    pub(crate) fn takes_space_from(&self, n: u64) -> bool {
+        (n..=self.calls()).any(|n| takes_space(self.call(n).split(' ').next().unwrap_or_default()))
+    }
+
+    fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&*self.root).unwrap_or_else(|_| panic!("{} is outside", path.display())).to_owned()
+    }
+
+    fn look_at_real_files(&self) {
+        let mut state = self.state.lock().unwrap();
+        if !state.recording || state.real_at_death.is_some() {
+            return;
         }
-        let state = State { live: names.clone(), durable: names, ..State::default() };
-        FaultVfs(Arc::new(Mutex::new(state)))
+        let now = Real::read_below(&self.root);
+        if now != *state.real {
+            let now = Arc::new(now);
+            state.real = Arc::clone(&now);
+            state.events.push(Event::Real(now));
+        }
     }
 
-    /// What is left when only the process dies: everything it wrote.
-    pub(crate) fn process_death(&self) -> FaultVfs {
-        self.power_cut(&mut || true)
-    }
-
-    /// Counts a changing operation; fails it if it is its turn. `Ok(true)` asks for half a write and then an error.
-    fn turn(&self, op: &str, path: &Path) -> io::Result<bool> {
-        let mut state = self.0.lock().unwrap();
-        state.ops += 1;
+    /// Counts a call; fails it if it is its turn. `Ok(true)`: a write takes half of its bytes.
+    fn turn(&self, call: &str, path: &Path) -> io::Result<bool> {
+        if matches!(call, "create" | "write" | "set_len" | "sync" | "rename" | "remove" | "sync_dir") {
+            self.look_at_real_files();
+        }
+        let dies = {
+            let state = self.state.lock().unwrap();
+            matches!(state.fault, Some(Fault::Die(at)) if state.calls + 1 == at)
+        };
+        if dies {
+            self.look_at_real_files();
+            let mut state = self.state.lock().unwrap();
+            state.real_at_death = Some(Arc::clone(&state.real));
+        }
+        let mut state = self.state.lock().unwrap();
+        state.calls += 1;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        state.log.push(format!("{op} {name}"));
-        let now = state.ops;
+        state.log.push(format!("{call} {name}"));
+        let now = state.calls;
         match state.fault {
             Some(Fault::Once(at)) if now == at => Err(io::Error::other("injected")),
+            Some(Fault::Forever(at)) if now >= at => Err(io::Error::other("injected")),
+            Some(Fault::Full(at) | Fault::Die(at)) if now == at && call == "write" => Ok(true),
+            Some(Fault::Full(at)) if now >= at && takes_space(call) => Err(io::ErrorKind::StorageFull.into()),
             Some(Fault::Die(at)) if now >= at => Err(io::Error::other("dead")),
-            Some(Fault::Full(at)) if now == at && op == "write" => Ok(true),
-            Some(Fault::Full(at)) if now == at => Err(io::ErrorKind::StorageFull.into()),
+            Some(Fault::Interrupted(at)) if now == at && matches!(call, "read" | "write") => {
+                Err(io::ErrorKind::Interrupted.into())
+            }
             _ => Ok(false),
         }
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        let state = self.0.lock().unwrap();
-        let node = state.live.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(MemFile { node: Arc::clone(node), vfs: self.clone(), path: path.to_owned() }))
+        let node =
+            *self.state.lock().unwrap().names.get(&self.relative(path)).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(MemFile { node, vfs: self.clone(), path: path.to_owned() }))
     }
 }
 
-fn write(image: &mut Vec<u8>, bytes: &[u8], at: usize) {
+/// Whether a call needs space that may not be there.
+fn takes_space(call: &str) -> bool {
+    matches!(call, "create" | "write" | "rename")
+}
+
+/// Writes into bytes that grow as needed.
+pub(crate) fn write(image: &mut Vec<u8>, bytes: &[u8], at: usize) {
     if image.len() < at + bytes.len() {
         image.resize(at + bytes.len(), 0);
     }
@@ -176,60 +244,76 @@ fn write(image: &mut Vec<u8>, bytes: &[u8], at: usize) {
 impl Vfs for FaultVfs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
         self.turn("create", path)?;
-        self.0.lock().unwrap().live.insert(path.to_owned(), Arc::default());
-        self.open(path)
+        let relative = self.relative(path);
+        let mut state = self.state.lock().unwrap();
+        let node = state.next_node;
+        state.next_node += 1;
+        state.names.insert(relative.clone(), node);
+        state.nodes.insert(node, Vec::new());
+        state.events.push(Event::Create { path: relative, node });
+        drop(state);
+        Ok(Box::new(MemFile { node, vfs: self.clone(), path: path.to_owned() }))
     }
 
     fn open_read(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        self.turn("open_read", path)?;
         self.open(path)
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
+        self.turn("open_write", path)?;
         self.open(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.turn("rename", to)?;
-        let mut state = self.0.lock().unwrap();
-        let node = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        state.live.insert(to.to_owned(), node);
+        let (from, to) = (self.relative(from), self.relative(to));
+        let mut state = self.state.lock().unwrap();
+        let node = state.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.clone(), node);
+        state.events.push(Event::Rename { from, to });
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.turn("remove", path)?;
-        self.0.lock().unwrap().live.remove(path).map(|_| ()).ok_or(io::ErrorKind::NotFound.into())
+        let path = self.relative(path);
+        let mut state = self.state.lock().unwrap();
+        state.names.remove(&path).ok_or(io::ErrorKind::NotFound)?;
+        state.events.push(Event::Remove { path });
+        Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.turn("syncdir", dir)?;
-        let mut state = self.0.lock().unwrap();
-        let State { live, durable, .. } = &mut *state;
-        durable.retain(|path, _| path.parent() != Some(dir));
-        for (path, node) in live.iter().filter(|(path, _)| path.parent() == Some(dir)) {
-            durable.insert(path.clone(), Arc::clone(node));
-        }
+        self.turn("sync_dir", dir)?;
+        let dir = self.relative(dir);
+        self.state.lock().unwrap().events.push(Event::SyncDir { dir });
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.0.lock().unwrap();
-        let here = state.live.keys().filter(|path| path.parent() == Some(dir));
+        self.turn("list", dir)?;
+        let dir = self.relative(dir);
+        let state = self.state.lock().unwrap();
+        let here = state.names.keys().filter(|path| path.parent() == Some(&dir));
         Ok(here.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 }
 
 impl StoreFile for MemFile {
     fn len_bytes(&self) -> io::Result<u64> {
-        Ok(self.node.lock().unwrap().live.len() as u64)
+        self.vfs.turn("len", &self.path)?;
+        Ok(self.vfs.state.lock().unwrap().nodes[&self.node].len() as u64)
     }
 
     fn read_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
-        let node = self.node.lock().unwrap();
-        let at = usize::try_from(offset_bytes).unwrap().min(node.live.len());
+        self.vfs.turn("read", &self.path)?;
+        let state = self.vfs.state.lock().unwrap();
+        let live = &state.nodes[&self.node];
+        let at = usize::try_from(offset_bytes).unwrap().min(live.len());
         // Short reads, to see that callers go on.
-        let n = buf.len().min(node.live.len() - at).min(5000);
-        buf[..n].copy_from_slice(&node.live[at..at + n]);
+        let n = buf.len().min(live.len() - at).min(5000);
+        buf[..n].copy_from_slice(&live[at..at + n]);
         Ok(n)
     }
 
@@ -238,26 +322,29 @@ impl StoreFile for MemFile {
         let at = usize::try_from(offset_bytes).unwrap();
         // Short writes too: pieces of at most 30,000 bytes.
         let n = if half { buf.len() / 2 } else { buf.len().min(30_000) };
-        let mut node = self.node.lock().unwrap();
-        write(&mut node.live, &buf[..n], at);
-        node.changes.push(Change::Write { at, bytes: buf[..n].to_vec() });
-        if half { Err(io::ErrorKind::StorageFull.into()) } else { Ok(n) }
+        let mut state = self.vfs.state.lock().unwrap();
+        if n > 0 {
+            write(state.nodes.get_mut(&self.node).unwrap(), &buf[..n], at);
+            state.events.push(Event::Write { node: self.node, at, bytes: buf[..n].to_vec() });
+        }
+        // A process that died does not hear how far it came.
+        if half && matches!(state.fault, Some(Fault::Die(_))) { Err(io::Error::other("dead")) } else { Ok(n) }
     }
 
     fn set_len(&self, len_bytes: u64) -> io::Result<()> {
-        self.vfs.turn("setlen", &self.path)?;
+        self.vfs.turn("set_len", &self.path)?;
         let len = usize::try_from(len_bytes).unwrap();
-        let mut node = self.node.lock().unwrap();
-        node.live.resize(len, 0);
-        node.changes.push(Change::SetLen(len));
+        let mut state = self.vfs.state.lock().unwrap();
+        state.nodes.get_mut(&self.node).unwrap().resize(len, 0);
+        state.events.push(Event::SetLen { node: self.node, len });
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.vfs.turn("sync", &self.path)?;
-        let mut node = self.node.lock().unwrap();
-        node.durable = node.live.clone();
-        node.changes.clear();
-        Ok(())
+        let turn = self.vfs.turn("sync", &self.path);
+        let node = self.node;
+        let event = if turn.is_ok() { Event::Sync { node } } else { Event::FailedSync { node } };
+        self.vfs.state.lock().unwrap().events.push(event);
+        turn.map(drop)
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the crate as its users see it, in one binary: rules of ingest, crashes, damage, snapshots, old formats.
 #![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
 
+mod calls;
 mod codes;
 mod common;
 mod crash;
@@ -8,8 +9,11 @@ mod damage;
 mod fault_vfs;
 mod format;
 mod golden;
+mod medium;
 mod model;
+mod power_cuts;
 mod processes;
 mod rules;
 mod segments;
 mod snapshot;
+mod workloads;

@@ -1,0 +1,204 @@
+//! What is interrupted, failed and cut off: each workload starts from an image, goes through numbered states with a commit
+//! each, and can tell which state a database is in, comparing all that is in it. A new one is a few lines here.
+
+use std::path::Path;
+
+use phash_store::{Reader, Result, Schema, Store, Writer};
+
+use crate::codes::{self, raw};
+use crate::common::*;
+use crate::fault_vfs::{Event, FaultVfs};
+use crate::medium::Image;
+
+/// Something done to a database in the folder `db` below the root of a file system.
+pub(crate) trait Workload: Sync {
+    fn name(&self) -> &'static str;
+
+    /// What is there before; all of it is durable. `root` is a folder to work in.
+    fn image(&self, root: &Path) -> Image;
+
+    /// The state before.
+    fn start(&self) -> u64;
+
+    /// Does it. `commit` is to be called for each commit, with the state that it leads to and the commit itself.
+    fn run(&self, vfs: &FaultVfs, db: &Path, commit: &mut Commit<'_>) -> Result<()>;
+
+    /// The state of a database. Panics if it is none of the workload's, if anything in it is not as it was put, or if it
+    /// cannot be read.
+    fn state(&self, vfs: &FaultVfs, db: &Path) -> u64;
+
+    /// Opens for writing, checks that the database is sound, adds something, commits that, and compares again.
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64);
+}
+
+/// Surrounds a commit with marks.
+pub(crate) type Commit<'a> = dyn FnMut(u64, &mut dyn FnMut() -> Result<()>) -> Result<()> + 'a;
+
+/// Runs a workload; returns how it ended, the last state that was reported, and the last that was begun.
+pub(crate) fn run(workload: &dyn Workload, vfs: &FaultVfs, db: &Path) -> (Result<()>, u64, u64) {
+    let (mut reported, mut started) = (workload.start(), workload.start());
+    let result = workload.run(vfs, db, &mut |state, commit| {
+        vfs.mark(Event::Started(state));
+        started = state;
+        commit()?;
+        vfs.mark(Event::Reported(state));
+        reported = state;
+        Ok(())
+    });
+    (result, reported, started)
+}
+
+/// Checks a machine that was started again: the state must be one from `reported` to `started`, and work goes on.
+pub(crate) fn check(workload: &dyn Workload, vfs: &FaultVfs, db: &Path, reported: u64, started: u64) {
+    if !Store::exists(db) {
+        assert_eq!(reported, 0, "the database is gone");
+        let (result, reported, _) = run(workload, vfs, db);
+        result.unwrap_or_else(|error| panic!("from the beginning: {error}"));
+        assert_eq!(workload.state(vfs, db), reported);
+        return;
+    }
+    let state = workload.state(vfs, db);
+    assert!((reported..=started).contains(&state), "state {state}, reported was {reported} of {started}");
+    workload.go_on(vfs, db, state);
+}
+
+/// Creates a database unless it is there, and ingests up to each of some counts of models or raw codes; the state is
+/// that count. Each commit replaces an index segment.
+struct Ingest {
+    name: &'static str,
+    raw: bool,
+    start: &'static [u64],
+    steps: &'static [u64],
+    /// Whether the next batch lies behind the committed codes, as a writer leaves it that dies right before the
+    /// catalog's commit, with some more bytes, and files that nobody names in the segments folder.
+    torn: bool,
+}
+
+/// All workloads there are.
+pub(crate) fn all() -> Vec<Box<dyn Workload>> {
+    let ingest = |name, raw, start, steps, torn| Ingest { name, raw, start, steps, torn };
+    let ingests = [
+        ingest("creation and ingest of models", false, &[], &[2, 4], false),
+        ingest("ingest of models", false, &[2, 5], &[6, 9, 12], false),
+        ingest("ingest of models over a torn tail", false, &[3, 5], &[7, 9], true),
+        ingest("creation and import of codes", true, &[], &[3, 5], false),
+        ingest("import of codes over the end of a block", true, &[1100], &[1130, 2047, 2050], false),
+        ingest("import of codes over a torn tail", true, &[1100, 2040], &[2060, 2070], true),
+    ];
+    ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>).collect()
+}
+
+impl Ingest {
+    fn schema(&self) -> Schema {
+        if self.raw { raw() } else { schema() }
+    }
+
+    fn view(&self) -> &'static str {
+        if self.raw { "raw" } else { "energy" }
+    }
+
+    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
+        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
+    }
+
+    fn put(&self, writer: &mut Writer, to: u64) -> Result<()> {
+        let from = u64::from(if self.raw { writer.code_count() } else { writer.model_count() });
+        if self.raw {
+            codes::put_codes(writer, from..to)?
+        } else {
+            put_range(writer, from..to)?
+        }
+        if from > 0 {
+            writer.drop_segments(self.view(), 0..u32::MAX)?;
+            writer.add_segment(self.view(), 0..u32::try_from(from).unwrap(), &from.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn ingest(&self, vfs: &FaultVfs, db: &Path, steps: &[u64], commit: &mut Commit<'_>) -> Result<()> {
+        if !Store::exists(db) {
+            Store::create_on(&vfs.shared(), db, &self.schema(), clock())?;
+        }
+        let mut writer = self.writer(vfs, db)?;
+        for &step in steps {
+            self.put(&mut writer, step)?;
+            commit(step, &mut || writer.commit())?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, reader: &Reader, count: u64) {
+        if self.raw {
+            codes::check(reader, count);
+        } else {
+            check_range(reader, count);
+        }
+        for (ids, bytes) in reader.segments(self.view()).unwrap() {
+            let bytes = bytes.unwrap_or_else(|error| panic!("a segment: {error}"));
+            assert_eq!(bytes.as_ref(), u64::from(ids.end).to_le_bytes());
+        }
+    }
+
+    fn reader(vfs: &FaultVfs, db: &Path) -> Reader {
+        Reader::open_on(vfs.shared(), db, NO_MMAP).unwrap_or_else(|error| panic!("a reader: {error}"))
+    }
+}
+
+impl Workload for Ingest {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn image(&self, root: &Path) -> Image {
+        let vfs = FaultVfs::boot(&Image::default(), root);
+        vfs.record();
+        let db = root.join("db");
+        let ingest = |steps: &[u64]| {
+            if !steps.is_empty() {
+                self.ingest(&vfs, &db, steps, &mut |_, commit| commit()).unwrap();
+            }
+            vfs.live()
+        };
+        let image = ingest(self.start);
+        if !self.torn {
+            return image;
+        }
+        let mut torn = ingest(&[self.start() + 50]);
+        torn.real = image.real;
+        for (path, bytes) in &mut torn.files {
+            if !path.starts_with("db/segments") {
+                bytes.extend([0x5a; 100]);
+            }
+        }
+        // The segment that the catalog names is there still: it is removed after the commit only.
+        torn.files.extend(image.files.into_iter().filter(|(path, _)| path.starts_with("db/segments")));
+        torn.files.insert("db/segments/energy.torn.tmp".into(), vec![1, 2, 3]);
+        torn
+    }
+
+    fn start(&self) -> u64 {
+        self.start.last().copied().unwrap_or(0)
+    }
+
+    fn run(&self, vfs: &FaultVfs, db: &Path, commit: &mut Commit<'_>) -> Result<()> {
+        self.ingest(vfs, db, self.steps, commit)
+    }
+
+    fn state(&self, vfs: &FaultVfs, db: &Path) -> u64 {
+        let reader = Self::reader(vfs, db);
+        let count = u64::from(if self.raw { reader.code_count() } else { reader.model_count() });
+        assert!(count == 0 || self.start.contains(&count) || self.steps.contains(&count), "{count} items");
+        self.check(&reader, count);
+        count
+    }
+
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64) {
+        let mut writer = self.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+        let report = Self::reader(vfs, db).verify(&mut |_, _| {}).unwrap();
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!(report.uncommitted_bytes, 0, "not cut back");
+        self.put(&mut writer, state + 2).unwrap_or_else(|error| panic!("going on: {error}"));
+        writer.commit().unwrap_or_else(|error| panic!("going on: {error}"));
+        self.check(&Self::reader(vfs, db), state + 2);
+    }
+}
