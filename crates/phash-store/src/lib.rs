@@ -51,6 +51,7 @@ mod error;
 mod files;
 mod lock;
 mod mmap;
+mod published;
 mod reader;
 mod records;
 mod schema;

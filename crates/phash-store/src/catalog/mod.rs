@@ -85,6 +85,12 @@ impl Catalog {
     }
 
     fn connect(path: &Path, target: &Path, flags: OpenFlags, op: &'static str) -> Result<Self> {
+        // SQLite takes an empty file for a new one, and deletes the log beside it.
+        let creates = flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
+        if !creates && std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0) {
+            let what = "the catalog is empty".to_owned();
+            return Err(Error::NotADatabase { path: path.to_owned(), what });
+        }
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|e| Error::catalog(op, path, e))?;
         let this = Self { conn, path: path.to_owned(), contents: Contents::Models };

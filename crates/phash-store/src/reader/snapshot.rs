@@ -13,6 +13,7 @@ use crate::dir::{CATALOG_FILE, catalog_path};
 use crate::error::{Error, Result};
 use crate::files::labels::Labels;
 use crate::files::view::CodeFile;
+use crate::published::Published;
 use crate::schema::Kind;
 use crate::segment::{self, SegmentBytes};
 use crate::vfs::Vfs;
@@ -59,8 +60,11 @@ impl Snapshot {
     }
 
     fn take_once(vfs: &dyn Vfs, dir: &Path, mmap: bool, old: Option<&Self>) -> Result<Self> {
+        // Before the catalog: what it tells is in any later snapshot.
+        let published = Published::read(vfs, dir);
         let catalog = Catalog::open_read(&catalog_path(dir))?;
         let head = catalog.head()?;
+        published.check(dir, &head)?;
         let old = old.filter(|old| old.head.database_id == head.database_id);
         let mut files = Vec::with_capacity(head.tails.len());
         for (number, &tail) in head.tails.iter().enumerate() {

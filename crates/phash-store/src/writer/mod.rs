@@ -20,6 +20,7 @@ use crate::files::append::Appender;
 use crate::files::labels::TextAppender;
 use crate::files::recover;
 use crate::lock::WriterLock;
+use crate::published::{Published, Publisher};
 use crate::records::{Pending, Source, Stamp};
 use crate::schema::{Contents, Schema};
 use crate::vfs::{OsVfs, Vfs};
@@ -46,6 +47,7 @@ pub struct Writer {
     text: TextAppender,
     /// Files that the next commit makes unnecessary.
     obsolete: Vec<PathBuf>,
+    publisher: Publisher,
     pending: Pending,
     in_transaction: bool,
     poisoned: Option<String>,
@@ -95,6 +97,7 @@ impl Writer {
         let lock = WriterLock::take(dir)?;
         let catalog = Catalog::open_write(&catalog_path(dir))?;
         let head = catalog.head()?;
+        Published::read(&*vfs, dir).check(dir, &head)?;
         let (found, expected) = (head.schema.contents, schema.contents);
         if found != expected {
             return Err(Error::OtherContents { path: dir.to_owned(), expected, found });
@@ -125,6 +128,7 @@ impl Writer {
             voids: BTreeMap::new(),
             text: TextAppender::default(),
             obsolete: Vec::new(),
+            publisher: Publisher::new(dir),
             pending: Pending::default(),
             in_transaction: false,
             poisoned: None,
@@ -236,6 +240,7 @@ impl Writer {
         }
         self.catalog.update_head(&self.head)?;
         self.catalog.commit()?;
+        self.publisher.write(&*self.vfs, &self.head);
         self.in_transaction = false;
         for (file, &tail) in self.files.iter_mut().zip(&self.head.tails) {
             file.published(tail);

@@ -167,9 +167,11 @@ impl FaultVfs {
         Image { files, real: Arc::clone(real) }
     }
 
-    /// Whether any call from number `n` on takes space on the disk.
-    pub(crate) fn takes_space_from(&self, n: u64) -> bool {
-        (n..=self.calls()).any(|n| takes_space(self.call(n).split(' ').next().unwrap_or_default()))
+    /// Whether any call from number `n` on takes space on the disk that the writer cannot do without.
+    pub(crate) fn needs_space_from(&self, n: u64) -> bool {
+        let needs =
+            |call: String| call.split(' ').next().is_some_and(takes_space) && !call.ends_with(" published");
+        (n..=self.calls()).any(|n| needs(self.call(n)))
     }
 
     fn relative(&self, path: &Path) -> PathBuf {

@@ -1,11 +1,13 @@
 //! Tests of the crate as its users see it, in one binary: rules of ingest, crashes, damage, snapshots, old formats.
 #![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
+#![expect(clippy::print_stdout, reason = "seeds and counts, shown when a test fails")]
 
 mod calls;
 mod codes;
 mod common;
 mod crash;
 mod damage;
+mod every_byte;
 mod fault_vfs;
 mod format;
 mod golden;

@@ -1,13 +1,20 @@
-//! Random operations against a model in plain maps, with reopening in between. proptest prints a failing case.
+//! Random operations against a model in plain maps, with reopening, crashes and power cuts in between. proptest prints a
+//! failing case. `PHASH_STORE_SEQUENCES` is the number of sequences.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use phash_code::Codes;
-use phash_store::{Outcome, Reader, Writer};
+use phash_store::{Outcome, Reader, Store, Writer};
 use proptest::prelude::*;
 
 use crate::common::*;
+use crate::fault_vfs::FaultVfs;
+use crate::medium::Medium;
+use crate::power_cuts::{Random, given};
+
+/// Sequences of the suite.
+const SEQUENCES: u64 = 2000;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -26,6 +33,10 @@ enum Op {
     Commit,
     /// Drop the writer without a commit and open it again.
     Reopen,
+    /// The process dies: what it wrote is there, SQLite's log is not tidied up.
+    Crash,
+    /// The power fails: of what was not synced, anything may be there.
+    PowerCut(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -34,6 +45,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0u8..6, 0u8..10, 0u8..2).prop_map(|(label, content, save)| Op::PutByDigest { label, content, save }),
         2 => Just(Op::Commit),
         1 => Just(Op::Reopen),
+        1 => Just(Op::Crash),
+        1 => any::<u64>().prop_map(Op::PowerCut),
     ]
 }
 
@@ -74,8 +87,8 @@ impl Model {
         }
     }
 
-    fn check(&self, dir: &Path, mmap: bool) {
-        let reader = Reader::open(dir, phash_store::OpenOptions { mmap }).unwrap();
+    fn check(&self, vfs: &FaultVfs, dir: &Path) {
+        let reader = Reader::open_on(vfs.shared(), dir, NO_MMAP).unwrap();
         let codes = reader.codes::<4>("energy").unwrap();
         assert_eq!(codes.len() as usize, self.contents.len());
         for (id, &content) in (0u32..).zip(&self.contents) {
@@ -113,47 +126,76 @@ impl Model {
     }
 }
 
+/// The machine after the death of the writer, or after a power cut with these dice, under the same root.
+fn restarted(vfs: &FaultVfs, writer: Option<Writer>, root: &Path, dice: Option<u64>) -> FaultVfs {
+    let image = match dice {
+        None => vfs.live(),
+        Some(seed) => {
+            let (start, events) = vfs.history();
+            let (mut medium, mut random) = (Medium::new(&start), Random(seed));
+            events.iter().for_each(|event| medium.apply(event));
+            medium.power_cut(512, &mut |n| random.below(n))
+        }
+    };
+    // Dropping it tidies up SQLite's files; the image was taken before.
+    drop(writer);
+    let vfs = FaultVfs::boot(&image, root);
+    vfs.record();
+    vfs
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: u32::try_from(given("PHASH_STORE_SEQUENCES", SEQUENCES)).unwrap(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn random_operations_agree_with_a_model_in_plain_maps(ops in prop::collection::vec(op(), 1..40)) {
+    fn random_operations_agree_with_a_model_in_plain_maps(ops in prop::collection::vec(op(), 1..24)) {
         let temporary = temp_dir();
-        let dir = temporary.path().join("db");
-        let mut writer = Some(Writer::open_or_create(&dir, &schema()).unwrap());
+        let (root, dir) = (temporary.path().join("root"), temporary.path().join("root/db"));
+        let mut vfs = FaultVfs::new(&root);
+        vfs.record();
+        Store::create_on(&vfs.shared(), &dir, &schema(), clock()).unwrap();
+        let open = |vfs: &FaultVfs| Some(Writer::open_on(vfs.shared(), &dir, &schema()).unwrap());
+        let mut writer = open(&vfs);
         let (mut working, mut committed) = (Model::default(), Model::default());
         for op in ops {
-            let open = writer.as_mut().unwrap();
+            let now = writer.as_mut().unwrap();
             match op {
                 Op::Put { label, content, save } => {
-                    let outcome = put(open, &label.to_string(), content.into(), save.into()).unwrap();
+                    let outcome = put(now, &label.to_string(), content.into(), save.into()).unwrap();
                     prop_assert_eq!(outcome, working.put(label, content, save));
                 }
                 Op::PutByDigest { label, content, save } => {
                     let digest = file_digest(content.into(), save.into());
-                    let known = open.source_by_file_digest(&digest).unwrap();
+                    let known = now.source_by_file_digest(&digest).unwrap();
                     prop_assert_eq!(known.is_some(), working.knows_file(content, save));
                     if let Some(known) = known {
                         let name = label.to_string();
                         let source = source(&name, content.into(), save.into());
-                        let outcome = open.put_source(&source, known.model_id).unwrap();
+                        let outcome = now.put_source(&source, known.model_id).unwrap();
                         prop_assert_eq!(outcome, working.put(label, content, save));
                     }
                 }
                 Op::Commit => {
-                    open.commit().unwrap();
+                    now.commit().unwrap();
                     committed = working.clone();
-                    committed.check(&dir, committed.contents.len() % 2 == 0);
                 }
-                Op::Reopen => {
-                    writer = None;
-                    committed.check(&dir, true);
-                    writer = writer.or_else(|| Some(Writer::open(&dir, &schema()).unwrap()));
+                Op::Reopen | Op::Crash | Op::PowerCut(_) => {
+                    match op {
+                        Op::Crash => vfs = restarted(&vfs, writer.take(), &root, None),
+                        Op::PowerCut(seed) => vfs = restarted(&vfs, writer.take(), &root, Some(seed)),
+                        _ => drop(writer.take()),
+                    }
+                    writer = open(&vfs);
+                    committed.check(&vfs, &dir);
                     working = committed.clone();
                 }
             }
         }
-        drop(writer);
-        committed.check(&dir, false);
+        drop(writer.take());
+        committed.check(&vfs, &dir);
     }
 }

@@ -166,12 +166,13 @@ impl Workload for Ingest {
         let mut torn = ingest(&[self.start() + 50]);
         torn.real = image.real;
         for (path, bytes) in &mut torn.files {
-            if !path.starts_with("db/segments") {
+            if !path.starts_with("db/segments") && !path.ends_with("published") {
                 bytes.extend([0x5a; 100]);
             }
         }
-        // The segment that the catalog names is there still: it is removed after the commit only.
-        torn.files.extend(image.files.into_iter().filter(|(path, _)| path.starts_with("db/segments")));
+        // What comes after the catalog's commit has not happened: the old segment is there, the commit is not written down.
+        let late = |path: &Path| path.starts_with("db/segments") || path.ends_with("published");
+        torn.files.extend(image.files.into_iter().filter(|(path, _)| late(path)));
         torn.files.insert("db/segments/energy.torn.tmp".into(), vec![1, 2, 3]);
         torn
     }
