@@ -421,13 +421,13 @@ fn many_codes_are_indexed_and_a_lost_segment_costs_speed_only() {
 #[test]
 fn labels_act_on_no_terminal_and_come_back_as_they_were() {
     let sandbox = Sandbox::new();
-    let hostile = "a\u{1b}[2J\u{202e}b\nc,\"d\"";
+    let hostile = "a\u{1b}[2J\u{202e}b\r\nc,\"d\"";
     let line = serde_json::json!({"code": "0123456789abcdef", "label": hostile, "other": [1, 2]});
     sandbox.file("one.jsonl", format!("\u{feff}{line}\r\n\r\n").as_bytes());
     sandbox.run("import-codes --bits 64 one.jsonl").exits(0);
     for command in ["list", "query --code 0123456789abcdef", "query --codes-from one.jsonl"] {
         let text = sandbox.run(command).exits(0).stdout();
-        assert!(text.contains("a\\x1b[2J\\u{202e}b\\nc,\"d\"") && !text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("a\\x1b[2J\\u{202e}b\\r\\nc,\"d\"") && !text.contains('\u{1b}'), "{text}");
     }
     assert_eq!(sandbox.run("list --json").of_type("code")[0]["label"], hostile);
     let csv = sandbox.run("list --format csv").exits(0).stdout();

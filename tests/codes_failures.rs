@@ -149,7 +149,8 @@ fn imports_add_up_and_each_is_whole_or_nothing() {
     let done = sandbox.run("import-codes --bits 64 --commit-every 20 short.hex");
     done.exits(2).says("the first 40 codes of this import are stored");
     assert_eq!(sandbox.run("list --json").of_type("code").len(), 140);
-    // Labels that are no names can be allowed.
+    // Labels that are no names can be allowed, and a refusal says how.
+    sandbox.run("import-codes --bits 64 twice.hex").exits(2).says("--repeated-labels");
     sandbox.run("import-codes --bits 64 --repeated-labels twice.hex").exits(0).prints("2 labelled");
     sandbox.run("verify").exits(0);
 }

@@ -17,11 +17,12 @@ macro_rules! exit_status {
         "\
 Exit status:
   0    found something, or did all that was asked
-  1    found nothing (query: no match; scan, dups: no group; compare: unrelated; list: nothing stored;
-       ingest: no weights file)
+  1    found nothing (query: no match; scan, dups: no group; compare: unrelated;
+       list: nothing stored; ingest: no weights file)
   2    an error, or an input was skipped: the messages on standard error name each;
        verify: damage was found; bench: an answer was wrong
-  130  interrupted by Ctrl-C (ingest: what was finished by then is kept; import-codes: what was committed)"
+  130  interrupted by Ctrl-C (ingest: what was finished by then is kept;
+       import-codes: what was committed)"
     };
 }
 use exit_status;
@@ -60,7 +61,7 @@ pub(crate) struct GlobalArgs {
     /// When to use colours; auto: only on a terminal, and not if NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorArg,
-    /// Hashing threads, 1 to 1024 [default: the number of processors]; the results do not depend on it
+    /// Threads to hash, index and search with, 1 to 1024 [default: one a processor]; results do not depend on it
     #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
     /// How much of a model is read to hash it; codes are the same, digests of a sample equal only those of samples
@@ -184,7 +185,7 @@ Examples:
   phashdb query --top-k 5 a.safetensors b.safetensors
   phashdb query --view energy --code 9f3a...       128 hexadecimal digits
   phashdb query --id 42                            the other models near model 42
-  phashdb query --tensors suspect.safetensors      backbone, head, merge, tampering: tensor by tensor
+  phashdb query --tensors suspect.safetensors      backbone, head, merge, tampering by tensor
   cat suspect.safetensors | phashdb query -
   phashdb --db images.phash query --radius 8 --code 9f3a5e0c71d2b846     raw codes
   phashdb --db images.phash query -k 5 --codes-from new.csv

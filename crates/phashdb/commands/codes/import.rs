@@ -62,6 +62,9 @@ pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, F
                 }
             };
             message::note(&stored);
+            if matches!(error, phash_library::Error::LabelTwice { .. }) {
+                message::note("--repeated-labels lets several codes have one label");
+            }
             return Err(error.into());
         }
     };

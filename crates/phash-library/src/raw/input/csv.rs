@@ -72,7 +72,7 @@ impl<R: Read> Rows<R> {
         // Within a quoted cell the quotes so far are odd in number, whether some of them are doubled or not.
         let (mut first, mut open) = (None, false);
         loop {
-            let Some((number, line)) = self.lines.next(source)? else {
+            let Some((number, line)) = self.lines.next_with_return(source)? else {
                 return match first {
                     Some(number) => Err(source.wrong(
                         CodePlace::Line(number),
@@ -97,6 +97,10 @@ impl<R: Read> Rows<R> {
             self.row.extend_from_slice(line);
             open ^= line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
             if !open {
+                // The row's own end; those in quoted cells stay as they are.
+                if self.row.last() == Some(&b'\r') {
+                    self.row.pop();
+                }
                 split(&self.row, &mut self.cells);
                 return Ok(first);
             }

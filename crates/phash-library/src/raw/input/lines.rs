@@ -26,6 +26,12 @@ impl<R: Read> Lines<R> {
     /// The next line and its number, without its end (a newline, and a carriage return before it) and, if it is the
     /// first, without a byte order mark.
     pub(super) fn next(&mut self, source: &Source<'_>) -> Result<Option<(u64, &[u8])>> {
+        let line = self.next_with_return(source)?;
+        Ok(line.map(|(number, line)| (number, line.strip_suffix(b"\r").unwrap_or(line))))
+    }
+
+    /// The same with its carriage return, which may belong to a quoted cell.
+    pub(super) fn next_with_return(&mut self, source: &Source<'_>) -> Result<Option<(u64, &[u8])>> {
         self.line.clear();
         let mut limited = (&mut self.reader).take(MAX_LINE_BYTES as u64 + 1);
         let len = limited.read_until(b'\n', &mut self.line).map_err(|error| source.failed(error))?;
@@ -39,7 +45,6 @@ impl<R: Read> Lines<R> {
             return Err(source.wrong(CodePlace::Line(self.number), expected, "a longer one"));
         }
         let mut line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.number == 1 {
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }
