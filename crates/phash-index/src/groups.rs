@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use phash_code::{Code, Codes};
 use roaring::RoaringBitmap;
 
-use crate::forest::Forest;
 use crate::join::{Neighbours, add_work};
 use crate::scan::for_each_run;
-use crate::{BuildParams, Ended, Error, Index, Layout, Limit, SearchStats, Segment};
+use crate::{BuildParams, Ended, Error, Index, Layout, SearchStats, Segment, Sets, UnionFind};
 
 /// Codes searched for between two looks at what is left.
 const CHUNK_CODES: u32 = 256;
@@ -23,9 +22,7 @@ const LEAST_INDEXED: u32 = 16_384;
 /// Only groups of two or more; each ascending, in the order of their first members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Groups {
-    members: Vec<u32>,
-    /// Where each group ends in `members`.
-    ends: Vec<u32>,
+    sets: Sets,
     ended: Ended,
     search: SearchStats,
 }
@@ -34,32 +31,30 @@ impl Groups {
     /// How many groups there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.sets.len()
     }
 
     /// Whether no two codes are within the radius of each other.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.sets.is_empty()
     }
 
     /// The ids of a group, ascending.
     #[must_use]
     pub fn get(&self, group: usize) -> Option<&[u32]> {
-        let end = *self.ends.get(group)?;
-        let start = group.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.members.get(start as usize..end as usize)
+        self.sets.get(group)
     }
 
     /// All groups, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        (0..self.len()).filter_map(|group| self.get(group))
+        self.sets.iter()
     }
 
     /// How many codes are in a group.
     #[must_use]
     pub fn codes(&self) -> usize {
-        self.members.len()
+        self.sets.members().len()
     }
 
     /// [`Ended::Complete`], or [`Ended::Cancelled`]: then what is grouped belongs together, but groups may lack members
@@ -115,18 +110,18 @@ where
     B: AsRef<[u8]> + Sync,
 {
     let radius_bits = radius_bits.min(Code::<W>::BITS);
-    let mut forest = Forest::new(index.codes().len());
-    let distinct = unite_equal(index, &mut forest)?;
+    let mut sets = UnionFind::new(index.codes().len());
+    let distinct = unite_equal(index, &mut sets)?;
     let mut searched = Searched { ended: Ended::Complete, work: SearchStats::default() };
     let to_search = if radius_bits > 0 { distinct.firsts.len() as u64 } else { 0 };
     done(u64::from(index.codes().len()) - to_search);
     if radius_bits > 0 {
         if distinct.firsts.len() as u64 >= distinct.copies.len() {
             // Few copies: search where they lie, without reporting them.
-            let index = index.clone().deny(&distinct.denied).limit(Limit::default());
-            let edge = |forest: &mut Forest, a, b| forest.unite(a, b);
+            let index = index.clone().deny(&distinct.denied);
+            let edge = |sets: &mut UnionFind, a, b| sets.unite(a, b);
             let ids = &distinct.firsts;
-            searched = unite_near(&index, ids, radius_bits, threads, cancel, done, &mut forest, edge)?;
+            searched = unite_near(&index, ids, radius_bits, threads, cancel, done, &mut sets, edge)?;
         } else {
             let codes = distinct.codes(index.codes())?;
             let len = Codes::len(&codes);
@@ -139,12 +134,11 @@ where
             let places: Vec<u32> = (0..len).collect();
             let firsts = &distinct.firsts;
             let edge =
-                |forest: &mut Forest, a: u32, b: u32| forest.unite(firsts[a as usize], firsts[b as usize]);
-            searched = unite_near(&own, &places, radius_bits, threads, cancel, done, &mut forest, edge)?;
+                |sets: &mut UnionFind, a: u32, b: u32| sets.unite(firsts[a as usize], firsts[b as usize]);
+            searched = unite_near(&own, &places, radius_bits, threads, cancel, done, &mut sets, edge)?;
         }
     }
-    let (members, ends) = forest.into_sets();
-    Ok(Groups { members, ends, ended: searched.ended, search: searched.work })
+    Ok(Groups { sets: sets.into_sets(2), ended: searched.ended, search: searched.work })
 }
 
 /// The wanted codes, each once.
@@ -166,7 +160,7 @@ impl Distinct {
 /// Makes equal codes one set.
 fn unite_equal<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>>(
     index: &Index<'_, W, C, B>,
-    forest: &mut Forest,
+    sets: &mut UnionFind,
 ) -> Result<Distinct, Error> {
     let codes = index.codes();
     let mut keyed: Vec<(u64, u32)> = Vec::with_capacity(codes.len() as usize);
@@ -192,7 +186,7 @@ fn unite_equal<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>>(
         for equal in same_key.chunk_by(|(_, a), (_, b)| codes.get(*a) == codes.get(*b)) {
             firsts.push(equal[0].1);
             for &(_, id) in &equal[1..] {
-                forest.unite(equal[0].1, id);
+                sets.unite(equal[0].1, id);
                 copies.push(id);
             }
         }
@@ -218,8 +212,8 @@ struct Searched {
     work: SearchStats,
 }
 
-/// Passes every pair of the ascending `ids` within the radius to `edge`, on several threads with a forest each, and unites
-/// the forests.
+/// Passes every pair of the ascending `ids` within the radius to `edge`, on several threads with sets of their own, and
+/// unites these.
 #[expect(clippy::too_many_arguments, reason = "what is searched, how, and who is told")]
 fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync>(
     index: &Index<'_, W, C, B>,
@@ -228,12 +222,12 @@ fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync
     threads: NonZeroUsize,
     cancel: &AtomicBool,
     done: &(dyn Fn(u64) + Sync),
-    forest: &mut Forest,
-    edge: impl Fn(&mut Forest, u32, u32) + Sync,
+    sets: &mut UnionFind,
+    edge: impl Fn(&mut UnionFind, u32, u32) + Sync,
 ) -> Result<Searched, Error> {
     let next = AtomicU32::new(0);
     let chunks = u32::try_from(ids.len()).unwrap_or(u32::MAX).div_ceil(CHUNK_CODES);
-    let search = |forest: &mut Forest| -> Result<Searched, Error> {
+    let search = |sets: &mut UnionFind| -> Result<Searched, Error> {
         let mut neighbours = Neighbours::new(index, radius_bits, cancel);
         let mut ended = Ended::Complete;
         while ended == Ended::Complete {
@@ -244,7 +238,7 @@ fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync
             let start = (chunk * CHUNK_CODES) as usize;
             let chunk = &ids[start..ids.len().min(start + CHUNK_CODES as usize)];
             let flow = neighbours.of(&mut chunk.iter().copied(), &mut |a, matches| {
-                matches.iter().for_each(|found| edge(forest, a, found.id));
+                matches.iter().for_each(|found| edge(sets, a, found.id));
                 ControlFlow::Continue(())
             })?;
             if flow.is_break() {
@@ -256,20 +250,20 @@ fn unite_near<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync
         Ok(Searched { ended, work: neighbours.work })
     };
     let others = threads.get().min(chunks as usize).saturating_sub(1);
-    let len = forest.len();
+    let len = sets.len();
     std::thread::scope(|scope| {
         let handles: Vec<_> = (0..others)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut own = Forest::new(len);
+                    let mut own = UnionFind::new(len);
                     search(&mut own).map(|searched| (own, searched))
                 })
             })
             .collect();
-        let mut all = search(forest)?;
+        let mut all = search(sets)?;
         for handle in handles {
             let (own, searched) = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            forest.unite_all(&own);
+            sets.unite_all(&own);
             add_work(&mut all.work, &searched.work);
             if searched.ended != Ended::Complete {
                 all.ended = searched.ended;

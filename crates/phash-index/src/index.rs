@@ -214,9 +214,25 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
 
     /// As [`Self::nearest`], of the codes within `radius_bits` (inclusive): a bound that the caller knows saves work.
     pub fn nearest_within(&self, query: &Code<W>, k: usize, radius_bits: u32) -> Matches {
+        let mut matches = Vec::new();
+        let (stats, complete) =
+            with_scratch(|scratch| self.nearest_into(scratch, query, k, radius_bits, &mut matches));
+        Matches { matches, complete, stats }
+    }
+
+    /// As [`Self::nearest_within`], the matches put in `matches` (what it held is dropped), with the caller's buffers:
+    /// allocates nothing once they have grown. Returns the work it took, and whether the matches are what was asked for.
+    pub fn nearest_into(
+        &self,
+        scratch: &mut Scratch,
+        query: &Code<W>,
+        k: usize,
+        radius_bits: u32,
+        matches: &mut Vec<Match>,
+    ) -> (SearchStats, bool) {
         let radius_bits = radius_bits.min(Code::<W>::BITS);
         let k = k.min(self.codes.len() as usize);
-        let mut top = TopK::new(k, radius_bits);
+        let mut top = TopK::in_buffer(k, radius_bits, std::mem::take(matches));
         let mut stats = SearchStats::default();
         let account = Account::new(self.limit);
         // What has to be scanned anyhow goes first: the nearer its codes, the less is left to look for.
@@ -224,16 +240,17 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             self.scan(&account).nearest(ids, query, &mut top, &mut stats);
         }
         let search = Nearest { query, k };
-        let mut left = Vec::new();
+        let mut left = std::mem::take(&mut scratch.left);
+        left.clear();
         let budget_ns = |segment: &_| self.budget_ns(segment);
-        let probed = with_scratch(|scratch| {
-            let mut work = Work { scratch, account: &account, stats: &mut stats };
-            self.probe_nearest(&search, budget_ns, &mut work, &mut top, &mut left)
-        });
-        for ids in left {
+        let mut work = Work { scratch, account: &account, stats: &mut stats };
+        let probed = self.probe_nearest(&search, budget_ns, &mut work, &mut top, &mut left);
+        for ids in left.drain(..) {
             self.scan(&account).nearest(ids, query, &mut top, &mut stats);
         }
-        Matches { matches: top.into_sorted(), complete: account.complete(), stats: stats.planned(probed) }
+        scratch.left = left;
+        *matches = top.into_sorted();
+        (stats.planned(probed), account.complete())
     }
 
     /// As [`Self::probe_within`], for the nearest codes: of the ids that are left, `top` holds none, but knows how far the
@@ -272,11 +289,6 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// The codes searched.
     pub(crate) fn codes(&self) -> &'a C {
         self.codes
-    }
-
-    /// Who chooses between index and scan.
-    pub(crate) fn chosen_by(&self) -> Strategy {
-        self.strategy
     }
 
     /// Whether the id may be reported.

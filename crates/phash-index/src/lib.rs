@@ -41,7 +41,6 @@ mod error;
 mod even;
 mod explain;
 mod filter;
-mod forest;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -64,10 +63,11 @@ mod sketch;
 mod strategy;
 mod threads;
 mod topk;
+mod union_find;
 mod verify;
 mod within;
 
-pub use any::{AnyCode, AnyCodes, AnyIndex, AnySegment};
+pub use any::{AnyCode, AnyCodes, AnyIndex, AnyLive, AnySegment, AnySnapshot};
 pub use build::{
     build_segment, build_segment_without, write_segment, write_segment_until, write_segment_without,
 };
@@ -83,6 +83,7 @@ pub use params::{BuildParams, Layout, Order};
 pub use scratch::Scratch;
 pub use segment::Segment;
 pub use strategy::Strategy;
+pub use union_find::{Sets, UnionFind};
 
 /// The example of the README compiles and runs.
 #[cfg(doctest)]

@@ -64,7 +64,7 @@ pub enum Plan {
 pub struct SearchStats {
     /// How the codes were looked at.
     pub plan: Plan,
-    /// Tables of which buckets were looked up, over all segments.
+    /// Tables of which buckets were looked up, over all segments and the tails of a live index.
     pub tables: u64,
     /// Buckets looked up.
     pub probes: u64,
@@ -73,8 +73,9 @@ pub struct SearchStats {
     /// Candidates that were compared, by their sketch or their code. Fewer than `candidates` if there were so many that
     /// the scan was cheaper, or if a limit ended the search.
     pub compared: u64,
-    /// Candidates whose code was fetched from the collection: all that were compared where the segment keeps no sketches,
-    /// else those whose sketches were near enough.
+    /// Of those that were compared, the ones whose code was fetched from the collection: all where there are no sketches (in
+    /// compact segments and the tails of a live index), else those whose sketches were near enough; none where a sketch is
+    /// the whole code.
     pub verified: u64,
     /// Codes compared by scanning.
     pub scanned: u64,

@@ -16,7 +16,13 @@ pub(crate) struct TopK {
 impl TopK {
     /// `k` must not exceed the number of codes: it bounds the memory.
     pub(crate) fn new(k: usize, bound_bits: u32) -> Self {
-        Self { k, heap: BinaryHeap::new(), bound_bits }
+        Self::in_buffer(k, bound_bits, Vec::new())
+    }
+
+    /// The same in the memory of a vector, whose contents are dropped; [`Self::into_sorted`] gives it back.
+    pub(crate) fn in_buffer(k: usize, bound_bits: u32, mut buffer: Vec<Match>) -> Self {
+        buffer.clear();
+        Self { k, heap: BinaryHeap::from(buffer), bound_bits }
     }
 
     pub(crate) fn offer(&mut self, found: Match) {

@@ -9,7 +9,10 @@ use std::sync::atomic::AtomicBool;
 
 use common::{Random, ranked};
 use phash_code::Code;
-use phash_index::{AnyCode, AnyCodes, AnyIndex, AnySegment, BuildParams, Error, Index, groups};
+use phash_index::{
+    AnyCode, AnyCodes, AnyIndex, AnyLive, AnySegment, BuildParams, Error, Index, Live, LiveParams, Pair,
+    Strategy, groups, join,
+};
 
 fn check<const W: usize>()
 where
@@ -91,6 +94,87 @@ where
         assert_eq!(nearest[id as usize].matches, built.nearest(&query, 2).unwrap().matches);
     }
     assert!(matches!(AnyIndex::new(codes, vec![wide]), Err(Error::Width { .. })));
+}
+
+/// The live facade beside a typed live index that is given the same.
+fn check_live<const W: usize>()
+where
+    AnyCode: From<Code<W>>,
+{
+    let (mut random, bits) = (Random(W as u64 + 50), Code::<W>::BITS);
+    let one: Code<W> = random.code();
+    let codes: Vec<Code<W>> =
+        (0..1800).map(|i| if i % 9 == 0 { random.near(&one, bits / 16) } else { random.code() }).collect();
+    let params = LiveParams::default().with_seal_codes(1024).with_scan_bytes(2048);
+    let (any, typed) = (AnyLive::new(bits, params.clone()).unwrap(), Live::<W>::with_params(params).unwrap());
+    let before = any.snapshot();
+    let bytes = Code::as_bytes_slice(&codes[1..]);
+    assert_eq!(any.insert(&codes[0].into()).unwrap(), typed.insert(codes[0]).unwrap());
+    let ids = any.insert_many(&AnyCodes::from_bytes(bits, bytes).unwrap()).unwrap();
+    assert_eq!(ids, typed.insert_many(&codes[1..]).unwrap());
+    assert_eq!((any.remove(9), any.remove(9)), (typed.remove(9), typed.remove(9)));
+    assert_eq!(any.remove_many(&[18, 27, 9]), typed.remove_many(&[18, 27, 9]));
+    any.settle();
+    typed.settle();
+    any.seal();
+    assert_eq!((any.bits(), any.stats().codes, any.stats().sealed), (bits, 1800, 1800));
+    assert_eq!((before.bits(), before.len(), before.is_empty()), (bits, 0, true));
+    let (snapshot, expected) = (any.snapshot(), typed.snapshot());
+    assert_eq!((snapshot.len(), snapshot.live(), snapshot.is_empty()), (1800, 1797, false));
+    assert_eq!((snapshot.code(9), snapshot.code(1800)), (None, None));
+    assert_eq!(snapshot.code(10), Some(codes[10].into()));
+    let (query, radius_bits) = (AnyCode::from(one), bits / 8);
+    let near = expected.within(&one, radius_bits).matches;
+    assert_eq!(near.len(), 197);
+    for snapshot in [snapshot.clone(), snapshot.clone().strategy(Strategy::Scan)] {
+        assert_eq!(snapshot.within(&query, radius_bits).unwrap().matches, near);
+        assert_eq!(snapshot.count_within(&query, radius_bits).unwrap().count, 197);
+        assert_eq!(snapshot.nearest(&query, 5).unwrap().matches, near[..5]);
+        assert_eq!(snapshot.nearest_within(&query, 500, radius_bits).unwrap().matches, near);
+    }
+    let scanned = snapshot.clone().strategy(Strategy::Scan).within(&query, radius_bits).unwrap();
+    assert_eq!((scanned.stats.scanned, scanned.stats.probes), (1800, 0));
+    let queries = AnyCodes::from_bytes(bits, bytes).unwrap();
+    let (within, nearest) =
+        (snapshot.batch_within(&queries, 3, 2).unwrap(), snapshot.batch_nearest(&queries, 3, 2).unwrap());
+    assert_eq!((within.len(), nearest.len()), (1799, 1799));
+    for (place, code) in codes[1..].iter().enumerate().step_by(300) {
+        assert_eq!(within[place].matches, expected.within(code, 3).matches);
+        assert_eq!(nearest[place].matches, expected.nearest(code, 3).matches);
+    }
+    let (threads, never) = (NonZeroUsize::MIN, AtomicBool::new(false));
+    let (mut pairs, mut expected_pairs) = (Vec::new(), Vec::new());
+    let index = expected.index().unwrap();
+    let keep = |pairs: &mut Vec<Pair>, pair| {
+        pairs.push(pair);
+        ControlFlow::Continue(())
+    };
+    snapshot.join(radius_bits, threads, &never, |pair| keep(&mut pairs, pair)).unwrap();
+    join(&index, radius_bits, threads, &never, |pair| keep(&mut expected_pairs, pair)).unwrap();
+    assert!(pairs.len() > 1000 && pairs == expected_pairs);
+    let grouped = snapshot.groups(radius_bits, threads, &never).unwrap();
+    assert!(grouped.iter().eq(groups(&index, radius_bits, threads, &never).unwrap().iter()));
+
+    let other = AnyCode::from_bytes(&vec![0; if W == 1 { 16 } else { 8 }]).unwrap();
+    let mut others = AnyCodes::new(other.bits()).unwrap();
+    others.push(&other).unwrap();
+    assert!(matches!(any.insert(&other), Err(Error::CodeWidth { .. })));
+    assert!(matches!(any.insert_many(&others), Err(Error::CodeWidth { .. })));
+    assert_eq!(any.stats().codes, 1800);
+    assert!(matches!(snapshot.within(&other, 1), Err(Error::CodeWidth { .. })));
+    assert!(matches!(snapshot.count_within(&other, 1), Err(Error::CodeWidth { .. })));
+    assert!(matches!(snapshot.nearest(&other, 1), Err(Error::CodeWidth { .. })));
+    assert!(matches!(snapshot.batch_within(&others, 1, 1), Err(Error::CodeWidth { .. })));
+    assert!(matches!(snapshot.batch_nearest(&others, 1, 1), Err(Error::CodeWidth { .. })));
+}
+
+#[test]
+fn every_width_is_inserted_removed_and_found_as_in_its_typed_live_index() {
+    check_live::<1>();
+    check_live::<2>();
+    check_live::<4>();
+    check_live::<8>();
+    assert!(matches!(AnyLive::new(96, LiveParams::default()), Err(Error::NoWidth { got_bits: 96 })));
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use common::{Random, distance_by_bits};
 use phash_code::{Code, Code64, Code128};
-use phash_index::{BuildParams, Live, LiveParams, Match, Snapshot, Strategy, groups, join};
+use phash_index::{
+    BuildParams, Layout, Live, LiveParams, Match, Plan, SearchStats, Snapshot, Strategy, groups, join,
+};
 use proptest::prelude::{any, proptest};
 use proptest::test_runner::Config;
 
@@ -199,6 +201,51 @@ fn a_batch_gives_every_query_its_own_answer_on_any_number_of_threads() {
             assert_eq!(nearest.matches, snapshot.nearest(query, 3).matches);
         }
         assert!(snapshot.batch_within(&[], 6, threads).is_empty());
+    }
+}
+
+#[test]
+fn the_counts_of_work_mean_the_same_in_segments_and_tails() {
+    let mut random = Random(21);
+    let codes: Vec<Code64> = (0..3000).map(|_| random.code()).collect();
+    let query = random.near(&codes[9], 2);
+    for layout in [Layout::Compact, Layout::Fast] {
+        let build = BuildParams::default().with_threads(1).with_layout(layout);
+        for sealed in [0, 2000, 3000] {
+            let live = Live::<1>::with_params(small().with_build(build).with_seal_codes(u32::MAX)).unwrap();
+            live.insert_many(&codes[..sealed]).unwrap();
+            live.seal();
+            live.insert_many(&codes[sealed..]).unwrap();
+            live.settle();
+            let snapshot = live.snapshot();
+            for strategy in [Strategy::Index, Strategy::Scan] {
+                let snapshot = snapshot.clone().strategy(strategy);
+                let tables = snapshot.within(&query, 9).stats.tables;
+                assert_eq!(tables > 0, strategy == Strategy::Index);
+                for stats in [
+                    snapshot.within(&query, 9).stats,
+                    snapshot.batch_within(&[query], 9, 1)[0].stats,
+                    snapshot.nearest_within(&query, 2, 9).stats,
+                    snapshot.count_within(&query, 9).stats,
+                ] {
+                    if strategy == Strategy::Scan {
+                        let mut expected = SearchStats::default();
+                        expected.scanned = 3000;
+                        assert_eq!(stats, expected);
+                        continue;
+                    }
+                    assert_eq!((stats.plan, stats.scanned), (Plan::Index, 0), "{layout:?} {sealed}");
+                    assert!(stats.probes >= stats.tables && stats.candidates > 0);
+                    assert_eq!(stats.compared, stats.candidates, "{layout:?} {sealed}");
+                    // A fast segment of 64 bits needs no code, a compact one and a tail need every one.
+                    if layout == Layout::Compact || sealed == 0 {
+                        assert_eq!(stats.verified, stats.compared);
+                    }
+                    assert!((stats.verified == 0) == (layout == Layout::Fast && sealed == 3000), "{stats:?}");
+                    assert!(stats.verified <= stats.compared);
+                }
+            }
+        }
     }
 }
 

@@ -5,11 +5,11 @@
 //! most the given one, or if their contents are identical. Joining is transitive: a group is a connected component.
 
 use phash_core::{Digest, ModelCode, PerView, View, ViewHash, radius_for_e_value};
+use phash_index::UnionFind;
 
 use crate::error::Result;
 use crate::pipeline::HashedFile;
 use crate::search::ViewSearch;
-use crate::union_find::UnionFind;
 use crate::verdict::{Closeness, Verdict, closeness, common_features, distances};
 
 /// Beyond so many members the middle of a group is not looked for: the shortest name stands for it.
@@ -95,17 +95,18 @@ pub struct Grouping {
 /// If an index segment cannot be built (a fault of this program).
 pub fn group(models: &[Fingerprint], max_e_value: f64) -> Result<Grouping> {
     let grouper = Grouper::new(models, max_e_value)?;
-    let mut sets = UnionFind::new(models.len());
+    // Models have ids of 32 bits, as everywhere: more do not fit in memory.
+    let mut sets = UnionFind::new(u32::try_from(models.len()).unwrap_or(u32::MAX));
     grouper.join_identical(&mut sets);
-    for model in 0..models.len() {
-        for other in grouper.matches(model) {
-            sets.join(model, other);
+    for model in 0..sets.len() {
+        for other in grouper.matches(model as usize) {
+            sets.unite(model, other);
         }
     }
     let mut grouping = Grouping::default();
-    for set in sets.sets() {
-        match *set.as_slice() {
-            [alone] => grouping.alone.push((alone, grouper.nearest(alone))),
+    for set in sets.into_sets(1).iter() {
+        match *set {
+            [alone] => grouping.alone.push((alone as usize, grouper.nearest(alone as usize))),
             _ => grouping.groups.push(grouper.group_of(set)),
         }
     }
@@ -139,24 +140,25 @@ impl<'m> Grouper<'m> {
 
     fn join_identical(&self, sets: &mut UnionFind) {
         let mut first = std::collections::HashMap::new();
-        for (number, model) in self.models.iter().enumerate() {
-            sets.join(number, *first.entry(model.content_digest).or_insert(number));
+        for (number, model) in (0..sets.len()).zip(self.models) {
+            sets.unite(number, *first.entry(model.content_digest).or_insert(number));
         }
     }
 
     /// The models that match this one, by the E-value.
-    fn matches(&self, model: usize) -> Vec<usize> {
+    fn matches(&self, model: usize) -> Vec<u32> {
         let views = &self.models[model].views;
         let features = PerView::from_fn(|view| views[view].code.map(|_| views[view].features));
         let radii = radius_for_e_value(&features, self.max_e_value, self.compared_with);
         let mut found = Vec::new();
         for (view, radius_bits) in radii.iter() {
             let Some((code, radius_bits)) = views[view].code.zip(*radius_bits) else { continue };
-            found.extend(self.searches[view].within(&code, radius_bits).iter().map(|&(id, _)| id as usize));
+            found.extend(self.searches[view].within(&code, radius_bits).iter().map(|&(id, _)| id));
         }
         found.sort_unstable();
         found.dedup();
-        found.retain(|&other| other != model && self.is_match(self.closeness(model, other)));
+        found
+            .retain(|&other| other as usize != model && self.is_match(self.closeness(model, other as usize)));
         found
     }
 
@@ -198,7 +200,8 @@ impl<'m> Grouper<'m> {
         nearest
     }
 
-    fn group_of(&self, set: Vec<usize>) -> Group {
+    fn group_of(&self, set: &[u32]) -> Group {
+        let set: Vec<usize> = set.iter().map(|&model| model as usize).collect();
         let representative = self.representative(&set);
         let matches = |neighbour: &Neighbour| {
             neighbour.verdict == Verdict::IdenticalContents || self.is_match(neighbour.closeness)

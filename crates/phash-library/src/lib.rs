@@ -25,7 +25,6 @@ mod schema;
 mod search;
 mod segments;
 mod tensors;
-mod union_find;
 mod verdict;
 mod walk;
 

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use phash_code::{Code, Codes};
 
 pub(crate) use self::neighbours::Neighbours;
-use crate::{Error, Index, Limit, SearchStats};
+use crate::{Error, Index, SearchStats};
 
 /// Two codes within the radius of each other; `a < b`. Ordered as [`join`] gives them: by `a`, distance, `b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,10 +54,12 @@ pub struct JoinStats {
 /// `a`, then distance, then `b`. Ids that the index may not report take no part, neither as `a` nor as `b`.
 ///
 /// The order is the same for every number of threads. `visit` runs on the calling thread and may stop the join by
-/// [`ControlFlow::Break`]; a limit of the index, which is for one search, does not hold. `cancel` may be raised by anyone, and is looked at several times a millisecond.
+/// [`ControlFlow::Break`]; a limit of the index, which is for one search, does not hold. `cancel` may be raised by anyone,
+/// and is looked at several times a millisecond.
 ///
-/// Exact. Time about that of a search for each code, or of comparing all pairs in blocks where the planner would scan.
-/// Memory: a few MiB a thread for pairs on their way, and for each thread the matches of one code.
+/// Exact. Time about that of a search for each code, or of comparing all pairs in blocks where the planner expects that to
+/// be faster: the work, and [`JoinStats`], are the same on every run. Memory: some ten MiB a thread for pairs on their way,
+/// and for each thread the matches of one code.
 ///
 /// # Errors
 /// [`Error::MissingCode`] if the collection has fewer codes than it says.
@@ -73,7 +75,6 @@ where
     B: AsRef<[u8]> + Sync,
 {
     let radius_bits = radius_bits.min(Code::<W>::BITS);
-    let index = &index.clone().limit(Limit::default());
     if threads.get() == 1 {
         stream::on_this_thread(index, radius_bits, cancel, visit)
     } else {

@@ -206,6 +206,7 @@ impl<const W: usize> Snapshot<W> {
 
     /// Appends what lies behind the segments.
     fn tail_within(&self, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
+        let mut probed = found.stats.plan != Plan::Scan;
         for (tail, ids) in self.state.tailed() {
             let matches = &mut found.matches;
             let hit = |id, distance_bits| {
@@ -214,17 +215,15 @@ impl<const W: usize> Snapshot<W> {
                 }
             };
             let budget_ns = self.budget_ns(&ids);
-            match tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit) {
-                Some(looked) => {
-                    found.stats.probes += looked.probes;
-                    found.stats.candidates += looked.candidates;
-                    found.stats.verified += looked.candidates;
-                    found.stats.plan = if found.stats.scanned > 0 { Plan::Mixed } else { Plan::Index };
-                }
-                None => self.scan(ids, query, radius_bits, found),
+            let looked = tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit);
+            looked.add_to(&mut found.stats);
+            probed |= looked.whole;
+            if !looked.whole {
+                self.scan(ids, query, radius_bits, found);
             }
         }
         self.scan(self.state.scanned(), query, radius_bits, found);
+        found.stats = found.stats.planned(probed);
     }
 
     /// What searching tables may take: as long as scanning.
@@ -245,7 +244,7 @@ impl<const W: usize> Snapshot<W> {
         });
     }
 
-    /// Lets `search` scan the ids that were not removed, and says so in the plan.
+    /// Lets `search` scan the ids that were not removed.
     fn scanning(
         &self,
         ids: Range<u32>,
@@ -257,9 +256,7 @@ impl<const W: usize> Snapshot<W> {
         }
         let filter = Filter { allow: None, deny: Some(self.state.removed.bitmap()) };
         let account = Account::new(Limit::default());
-        let probed = stats.probes > 0;
         search(&Scan { codes: &self.state.store, filter, account: &account }, ids, stats);
-        stats.plan = if probed { Plan::Mixed } else { Plan::Scan };
     }
 
     /// Adds the codes behind the segments to the `k` nearest, of those within the bound.
@@ -267,6 +264,7 @@ impl<const W: usize> Snapshot<W> {
         let mut top = TopK::new(k, bound_bits);
         found.matches.drain(..).for_each(|nearer| top.offer(nearer));
         let mut left = Vec::new();
+        let mut probed = found.stats.plan != Plan::Scan;
         for (tail, ids) in self.state.tailed() {
             let Some(radius_bits) = top.radius_from(ids.start) else { break };
             let hit = |id, distance_bits| {
@@ -275,13 +273,11 @@ impl<const W: usize> Snapshot<W> {
                 }
             };
             let budget_ns = self.budget_ns(&ids);
-            match tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit) {
-                Some(looked) => {
-                    found.stats.probes += looked.probes;
-                    found.stats.candidates += looked.candidates;
-                    found.stats.verified += looked.candidates;
-                }
-                None => left.push(ids),
+            let looked = tail.within(&self.state.store, ids.clone(), query, radius_bits, budget_ns, hit);
+            looked.add_to(&mut found.stats);
+            probed |= looked.whole;
+            if !looked.whole {
+                left.push(ids);
             }
         }
         left.push(self.state.scanned());
@@ -291,5 +287,6 @@ impl<const W: usize> Snapshot<W> {
             });
         }
         found.matches = top.into_sorted();
+        found.stats = found.stats.planned(probed);
     }
 }

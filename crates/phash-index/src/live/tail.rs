@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock};
 use phash_code::{Code, Codes, Kernel};
 use roaring::RoaringBitmap;
 
+use crate::SearchStats;
 use crate::ball::{for_each_mask, shell_size};
 use crate::cut::Substring;
 
@@ -35,10 +36,26 @@ struct Table {
 }
 
 /// What a search of a tail did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Looked {
-    pub(super) probes: u64,
-    pub(super) candidates: u64,
+    tables: u64,
+    probes: u64,
+    candidates: u64,
+    /// Whether it went to the end; else nothing was compared and nothing reported.
+    pub(super) whole: bool,
+}
+
+impl Looked {
+    /// Adds the work to that of the search. Tails keep no sketches: what is compared is fetched.
+    pub(super) fn add_to(self, stats: &mut SearchStats) {
+        stats.tables += self.tables;
+        stats.probes += self.probes;
+        stats.candidates += self.candidates;
+        if self.whole {
+            stats.compared += self.candidates;
+            stats.verified += self.candidates;
+        }
+    }
 }
 
 impl Tail {
@@ -91,8 +108,8 @@ impl Tail {
         }
     }
 
-    /// Calls `hit(id, distance)` for the listed codes `ids` within the radius, each once, in no order. `None`, and no call,
-    /// if that seems to take longer than `budget_ns`. `ids` must have been inserted.
+    /// Calls `hit(id, distance)` for the listed codes `ids` within the radius, each once, in no order. Gives up, and calls
+    /// nothing, if that seems to take longer than `budget_ns`. `ids` must have been inserted.
     pub(super) fn within<const W: usize, C: Codes<W>>(
         &self,
         codes: &C,
@@ -101,13 +118,13 @@ impl Tail {
         radius_bits: u32,
         budget_ns: f64,
         mut hit: impl FnMut(u32, u32),
-    ) -> Option<Looked> {
+    ) -> Looked {
         let count = u32::try_from(self.tables.len()).unwrap_or(u32::MAX);
         // Table j is looked up at distances below shells_of(j); they add up to radius + 1, so that a code farther in every
         // table is farther than the radius (docs/search.md).
         let steps = radius_bits.saturating_add(1);
         let shells_of = |table: u32| steps / count + u32::from(table < steps % count);
-        let (mut probes, mut likely) = (0u64, 0.0);
+        let (mut looked, mut probes, mut likely) = (Looked::default(), 0u64, 0.0);
         for (number, table) in (0u32..).zip(&self.tables) {
             let len_bits = table.substring.len_bits;
             let of_table: u64 =
@@ -118,7 +135,7 @@ impl Tail {
         let looking_ns = TABLE_NS * f64::from(count.min(steps)) + PROBE_NS * probes as f64;
         let most = (budget_ns - looking_ns) / CANDIDATE_NS;
         if most < likely {
-            return None;
+            return Looked::default();
         }
         let local = ids.start - self.first_id..ids.end - self.first_id;
         let mut candidates: Vec<u32> = Vec::new();
@@ -127,16 +144,19 @@ impl Tail {
             let (value, len_bits) = (table.value(query), table.substring.len_bits);
             if shells_of(number) > 0 {
                 let buckets = table.buckets.read().unwrap_or_else(PoisonError::into_inner);
+                looked.tables += 1;
                 for shell in 0..shells_of(number) {
+                    looked.probes += u64::from(shell_size(len_bits, shell));
                     for_each_mask(len_bits, shell, |mask| {
                         let bucket = &buckets[(value ^ mask) as usize];
                         candidates.extend(bucket.iter().filter(|id| local.contains(id)));
                     });
                 }
             }
+            looked.candidates = candidates.len() as u64;
             // Fuller buckets than the average.
             if candidates.len() as f64 > most {
-                return None;
+                return looked;
             }
             ends.push(candidates.len());
         }
@@ -159,7 +179,7 @@ impl Tail {
             });
             start = end;
         }
-        Some(Looked { probes, candidates: candidates.len() as u64 })
+        Looked { whole: true, ..looked }
     }
 
     /// How many ids the first table lists: all that the others do.
@@ -193,9 +213,39 @@ mod tests {
     ) -> Option<Vec<(u32, u32)>> {
         let mut found = Vec::new();
         let hit = |id, distance| found.push((id, distance));
-        tail.within(&codes.to_vec(), ids, query, radius_bits, budget_ns, hit)?;
+        let looked = tail.within(&codes.to_vec(), ids.clone(), query, radius_bits, budget_ns, hit);
         found.sort_unstable();
-        Some(found)
+        if looked.whole {
+            assert_eq!(looked, expected_work(tail, codes, ids, query, radius_bits));
+        }
+        looked.whole.then_some(found)
+    }
+
+    /// The work by going over all codes, bit by bit, and all values.
+    fn expected_work<const W: usize>(
+        tail: &Tail,
+        codes: &[Code<W>],
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+    ) -> Looked {
+        let (count, steps) = (tail.tables.len(), radius_bits as usize + 1);
+        let mut looked = Looked { whole: true, ..Looked::default() };
+        for (number, Table { substring, buckets }) in tail.tables.iter().enumerate() {
+            let shells = (steps / count + usize::from(number < steps % count)) as u32;
+            let bits = substring.first_bit..substring.first_bit + substring.len_bits;
+            let distance = |id: u32| -> u32 {
+                bits.clone().map(|bit| u32::from(codes[id as usize].bit(bit) != query.bit(bit))).sum()
+            };
+            let listed: RoaringBitmap =
+                buckets.read().unwrap().iter().flatten().map(|local| tail.first_id + local).collect();
+            looked.tables += u64::from(shells > 0);
+            looked.probes +=
+                (0..substring.values()).filter(|value| value.count_ones() < shells).count() as u64;
+            looked.candidates +=
+                ids.clone().filter(|&id| listed.contains(id) && distance(id) < shells).count() as u64;
+        }
+        looked
     }
 
     fn expected<const W: usize>(
@@ -251,5 +301,23 @@ mod tests {
         tail.remove(39_999, &codes[39_999]);
         assert_eq!(tail.listed(), 39_998);
         assert_eq!(found(&tail, &codes, 0..40_000, &query, 12, 1e5), Some(vec![(17, 0)]));
+    }
+
+    #[test]
+    fn what_was_looked_up_before_giving_up_counts_and_nothing_as_compared() {
+        // All in one bucket of every table, of 4,096 codes that were to be spread over the values.
+        let codes = vec![Code64::ZERO; 4096];
+        let tail = Tail::new(64, 0, 4096);
+        tail.insert(&codes, 0..4096, |_| false);
+        let mut hits = 0;
+        let looked = tail.within(&codes, 0..4096, &Code64::ZERO, 0, 3e4, |_, _| hits += 1);
+        assert_eq!((looked, hits), (Looked { tables: 1, probes: 1, candidates: 4096, whole: false }, 0));
+        let mut stats = SearchStats::default();
+        looked.add_to(&mut stats);
+        assert_eq!((stats.candidates, stats.compared, stats.verified), (4096, 0, 0));
+        let looked = tail.within(&codes, 0..4096, &Code64::ZERO, 0, 1e6, |_, _| hits += 1);
+        assert!(looked.whole && hits == 4096);
+        looked.add_to(&mut stats);
+        assert_eq!((stats.candidates, stats.compared, stats.verified), (8192, 4096, 4096));
     }
 }
