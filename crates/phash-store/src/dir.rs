@@ -69,7 +69,8 @@ impl Store {
         let catalog = Catalog::create(&new, schema.contents)?;
         let head = catalog.insert_head(schema, now_ms)?;
         for number in 0..head.tails.len() {
-            recover::create(&**vfs, &dir.join(head.file(number).name()), &head.file_header(number))?;
+            let path = dir.join(head.file(number).name());
+            drop(recover::create(&**vfs, &path, &head.file_header(number))?);
         }
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         catalog.commit()?;

@@ -67,9 +67,10 @@ pub use files::view::CodeView;
 pub use mmap::Map;
 pub use reader::{Damage, Models, OpenOptions, Reader, StoredSegment, VerifyReport};
 pub use records::{
-    Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Source, Stamp, TensorRow, ViewCode,
+    FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
+    TensorRow, ViewCode,
 };
 pub use schema::{Contents, Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
 pub use segment::SegmentBytes;
 pub use vfs::{OsVfs, StoreFile, Vfs};
-pub use writer::Writer;
+pub use writer::{Compaction, CopyProgress, Writer};

@@ -1,5 +1,7 @@
 //! Owns the plain records that go into the catalog and come out of it. No behaviour beyond small conversions.
 
+use roaring::RoaringBitmap;
+
 /// Size and time of a file as the file system tells them: cheap evidence that it did not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -176,6 +178,8 @@ pub struct Pending {
     pub sources: u32,
     /// New index segments.
     pub segments: u32,
+    /// Removed models or raw codes.
+    pub removed: u32,
     /// Other changes: stamps brought up to date, segments dropped.
     pub changes: u32,
 }
@@ -187,6 +191,30 @@ impl Pending {
     }
 }
 
+/// What a removal took away. Valid once the next commit returns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Ids of the models or raw codes that are no more, ascending.
+    pub ids: RoaringBitmap,
+    /// Tensors of these models.
+    pub tensors: u32,
+    /// Sources: versions of labels.
+    pub sources: u32,
+    /// Models that lost a label and stand under another one still, ascending.
+    pub kept: RoaringBitmap,
+}
+
+/// One file of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSize {
+    /// Path within the directory.
+    pub name: String,
+    /// Its length, in bytes; of a code file as of the snapshot.
+    pub len_bytes: u64,
+    /// Of these, bytes that hold what was removed, or nothing, in bytes: what a compaction gives back.
+    pub dead_bytes: u64,
+}
+
 /// Sizes and counts of a database, as of a reader's snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
@@ -196,7 +224,9 @@ pub struct Info {
     pub generation: u64,
     /// When the database was created, milliseconds since 1970.
     pub created_at_ms: i64,
-    /// Stored raw codes; the counts of models, tensors and sources are then 0.
+    /// Compactions so far.
+    pub compactions: u32,
+    /// Stored raw codes without the removed ones, as all counts here; those of models, tensors and sources are then 0.
     pub codes: u32,
     /// Stored models.
     pub models: u32,
@@ -208,6 +238,8 @@ pub struct Info {
     pub sources: u32,
     /// Labels; in a database of raw codes, codes with a label.
     pub labels: u32,
+    /// Models or raw codes that were removed since the last compaction: their codes still take space.
+    pub removed: u32,
     /// Models in each view without a code there, in the schema's order.
     pub void_models: Vec<u32>,
     /// Length of the catalog and its log in bytes.
@@ -220,4 +252,20 @@ pub struct Info {
     pub segments: u32,
     /// Length of all index segments in bytes.
     pub segment_bytes: u64,
+    /// Bytes behind the committed ones in code files: being written, or left by an interrupted writer.
+    pub uncommitted_bytes: u64,
+    /// All files, but for the writer's lock and SQLite's shared memory.
+    pub files: Vec<FileSize>,
+}
+
+impl Info {
+    /// Length of all files, in bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.len_bytes).sum()
+    }
+
+    /// Bytes of all files that a compaction gives back.
+    pub fn dead_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.dead_bytes).sum()
+    }
 }

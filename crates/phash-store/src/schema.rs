@@ -23,7 +23,7 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// The version of the format on disk.
+    /// The version of the format on disk: of code files always, of the catalog until something is removed.
     pub(crate) fn format_version(self) -> u32 {
         match self {
             Self::Models => 1,
@@ -31,11 +31,18 @@ impl Contents {
         }
     }
 
-    /// What a version of the format on disk holds, if this build knows it.
-    pub(crate) fn of_version(version: i64) -> Option<Self> {
-        [Self::Models, Self::Codes]
-            .into_iter()
-            .find(|contents| i64::from(contents.format_version()) == version)
+    /// The version of a catalog that knows of removals and compactions.
+    pub(crate) fn upkept_version(self) -> u32 {
+        self.format_version() + 2
+    }
+
+    /// What a version of the catalog holds, and whether it knows of removals, if this build knows it.
+    pub(crate) fn of_version(version: i64) -> Option<(Self, bool)> {
+        [Self::Models, Self::Codes].into_iter().find_map(|contents| {
+            let is = |number: u32| i64::from(number) == version;
+            let upkept = is(contents.upkept_version());
+            (upkept || is(contents.format_version())).then_some((contents, upkept))
+        })
     }
 
     /// The kinds of code files that each view has, in order.
@@ -203,13 +210,29 @@ impl Kind {
         }
     }
 
-    /// The name of the code file of a view.
-    pub(crate) fn file_name(self, view: &str) -> String {
+    /// The name of the code file of a view in an edition. No view has a `+` in its name.
+    pub(crate) fn file_name(self, view: &str, edition: u32) -> String {
+        let (stem, ending) = self.name_parts(view);
+        match edition {
+            0 => format!("{stem}{ending}"),
+            edition => format!("{stem}+{edition}{ending}"),
+        }
+    }
+
+    /// The edition that a file of this kind and view is of, if it is one.
+    pub(crate) fn edition_of(self, view: &str, name: &str) -> Option<u32> {
+        let (stem, ending) = self.name_parts(view);
+        let number = name.strip_suffix(ending)?.strip_prefix(stem.as_str())?;
+        let edition = if number.is_empty() { 0 } else { number.strip_prefix('+')?.parse().ok()? };
+        (self.file_name(view, edition) == name).then_some(edition)
+    }
+
+    fn name_parts(self, view: &str) -> (String, &'static str) {
         match self {
-            Self::Model | Self::Raw => format!("{view}.codes"),
-            Self::Tensor => format!("tensors.{view}.codes"),
-            Self::LabelPlace => format!("{view}.labels"),
-            Self::LabelText => format!("{view}.text"),
+            Self::Model | Self::Raw => (view.to_owned(), ".codes"),
+            Self::Tensor => (format!("tensors.{view}"), ".codes"),
+            Self::LabelPlace => (view.to_owned(), ".labels"),
+            Self::LabelText => (view.to_owned(), ".text"),
         }
     }
 }
@@ -228,6 +251,30 @@ mod tests {
             contents: Contents::Models,
             parameters: [7; 32],
             views: views.iter().map(|&(name, words)| ViewSpec { name: name.to_owned(), words }).collect(),
+        }
+    }
+
+    #[test]
+    fn names_of_code_files_tell_kind_view_and_edition_apart() {
+        for (kind, edition, name) in [
+            (Kind::Model, 0, "tensors.codes"),
+            (Kind::Model, 3, "tensors+3.codes"),
+            (Kind::Tensor, 0, "tensors.tensors.codes"),
+            (Kind::Tensor, u32::MAX, "tensors.tensors+4294967295.codes"),
+            (Kind::LabelText, 12, "tensors+12.text"),
+        ] {
+            assert_eq!(kind.file_name("tensors", edition), name);
+            let kinds = [Kind::Model, Kind::Tensor, Kind::LabelPlace, Kind::LabelText];
+            for other in kinds {
+                let expected = (other == kind).then_some(edition);
+                assert_eq!(other.edition_of("tensors", name), expected, "{other:?}, {name}");
+                assert_eq!(other.edition_of("energy", name), None);
+            }
+        }
+        for name in
+            ["a+.codes", "a+0.codes", "a+03.codes", "a+-1.codes", "a+4294967296.codes", "ab.codes", "a"]
+        {
+            assert_eq!(Kind::Model.edition_of("a", name), None, "{name}");
         }
     }
 

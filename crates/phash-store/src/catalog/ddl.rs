@@ -1,9 +1,9 @@
-//! Owns the catalog's tables, as SQL. docs/file-format.md describes them and changes together with this module.
+//! Owns the catalog's tables, as SQL: those of every version, and those that versions 3 and 4 have beside them. docs/file-format.md describes them and changes together with this module.
 
 /// `PRAGMA application_id`: the letters PHSH.
 pub(super) const APPLICATION_ID: i32 = 0x5048_5348;
 
-/// All tables, the same in each version of the format. Each row ends with a checksum over its other columns (see `rowcheck`), so that a
+/// The tables of every version of the format. Each row ends with a checksum over its other columns (see `rowcheck`), so that a
 /// changed byte is found by the first read of the row; SQLite has no checksums of its own.
 ///
 /// Why it is so: features of all views lie in one blob and voids in one bitmap for 65,536 ids, so that a model costs
@@ -93,4 +93,23 @@ CREATE TABLE segments(
     crc32 INTEGER NOT NULL,
     crc INTEGER NOT NULL
 ) STRICT;
+";
+
+/// What versions 3 and 4 have beside them: made by the transaction that first removes something.
+pub(super) const UPKEEP_TABLES: &str = "
+CREATE TABLE upkeep(
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    edition INTEGER NOT NULL,
+    removed INTEGER NOT NULL,
+    removed_tensors INTEGER NOT NULL,
+    removed_sources INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+) STRICT;
+CREATE TABLE removed(
+    kind INTEGER NOT NULL CHECK (kind IN (0, 1, 2)),
+    chunk INTEGER NOT NULL,
+    ids BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (kind, chunk)
+) STRICT, WITHOUT ROWID;
 ";

@@ -1,10 +1,11 @@
-//! Owns [`Head`]: the one row of `meta` and the rows of `code_files`. It is all that has to be read to open a
+//! Owns [`Head`]: the one row of `meta`, that of `upkeep`, and the rows of `code_files`. It is all that has to be read to open a
 //! database, and it says what is committed.
 
 use rusqlite::{Row, params};
 
 use super::Catalog;
 use super::rowcheck::{Field, row_crc};
+use super::upkeep::Upkeep;
 use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::files::layout::FileHeader;
@@ -29,6 +30,8 @@ pub(crate) struct Head {
     pub(crate) segments_made: u32,
     /// The end of each code file: of each kind for the first view, then for the next.
     pub(crate) tails: Vec<Tail>,
+    /// What was removed, and how often the database was compacted.
+    pub(crate) upkeep: Upkeep,
 }
 
 /// The number of the code file of a view.
@@ -44,11 +47,12 @@ pub(crate) struct FileSpec<'a> {
     pub(crate) view: &'a str,
     /// 64-bit words a record.
     pub(crate) words: u32,
+    pub(crate) edition: u32,
 }
 
 impl FileSpec<'_> {
     pub(crate) fn name(&self) -> String {
-        self.kind.file_name(self.view)
+        self.kind.file_name(self.view, self.edition)
     }
 }
 
@@ -57,10 +61,10 @@ impl Head {
     pub(crate) fn file(&self, number: usize) -> FileSpec<'_> {
         let kinds = self.schema.contents.kinds();
         let (kind, view) = (kinds[number % kinds.len()], &self.schema.views[number / kinds.len()]);
-        FileSpec { kind, view: &view.name, words: kind.words(view.words) }
+        FileSpec { kind, view: &view.name, words: kind.words(view.words), edition: self.upkeep.edition }
     }
 
-    /// How many items the index segments can cover: models, or raw codes.
+    /// The ids that items (models, or raw codes) were given: all below. Index segments can cover them.
     pub(crate) fn indexable(&self) -> u32 {
         match self.schema.contents {
             Contents::Models => self.models,
@@ -79,7 +83,7 @@ impl Head {
 
     /// The header that a code file must have.
     pub(crate) fn file_header(&self, number: usize) -> FileHeader {
-        let FileSpec { kind, view, words } = self.file(number);
+        let FileSpec { kind, view, words, .. } = self.file(number);
         FileHeader {
             kind,
             words,
@@ -123,11 +127,12 @@ impl Head {
             labels: 0,
             segments_made: 0,
             tails,
+            upkeep: Upkeep::default(),
         }
     }
 
     fn file_crc(&self, number: usize) -> u32 {
-        let FileSpec { kind, view, words } = self.file(number);
+        let FileSpec { kind, view, words, .. } = self.file(number);
         let tail = self.tails[number];
         row_crc(
             "code_files",
@@ -162,7 +167,11 @@ impl Catalog {
         if crc != head.meta_crc() {
             return Err(self.damaged("checksum of the row in meta", head.meta_crc(), crc));
         }
+        if self.upkept {
+            head.upkeep = self.read_upkeep()?;
+        }
         self.read_code_files(&mut head)?;
+        self.check_upkeep(&head)?;
         for (number, tail) in head.tails.iter().enumerate() {
             let file = head.file(number);
             let expected = head.expected_count(file.kind).unwrap_or(tail.count);
@@ -236,7 +245,7 @@ impl Catalog {
             .execute(sql, params![database_id, schema.parameters, created_at_ms, head.meta_crc()])
             .map_err(err)?;
         for number in 0..head.tails.len() {
-            let FileSpec { kind, view, words } = head.file(number);
+            let FileSpec { kind, view, words, .. } = head.file(number);
             let id = i64::try_from(number).unwrap_or(i64::MAX);
             let row = params![id, view, kind.number(), words, head.file_crc(number)];
             self.conn
@@ -270,7 +279,7 @@ impl Catalog {
             let row = params![id, tail.count, tail.generation.cast_signed(), tail.crc, head.file_crc(number)];
             self.conn.execute(sql, row).map_err(err)?;
         }
-        Ok(())
+        self.write_upkeep(&head.upkeep)
     }
 }
 

@@ -3,11 +3,14 @@
 
 mod ddl;
 pub(crate) mod head;
+pub(crate) mod id_sets;
 pub(crate) mod read;
+pub(crate) mod remove;
+mod renumber;
 mod rowcheck;
 pub(crate) mod rows;
+pub(crate) mod upkeep;
 pub(crate) mod verify;
-pub(crate) mod voids;
 pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +33,8 @@ pub(crate) struct Catalog {
     path: PathBuf,
     /// What the database holds: the version of the format says so.
     contents: Contents,
+    /// Whether the version of the format knows of removals.
+    upkept: bool,
 }
 
 impl Catalog {
@@ -57,9 +62,10 @@ impl Catalog {
         let mut this = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, "open the catalog")?;
         this.check_version()?;
         // A commit returns when the log is on the medium. 64 MB of cache: digests land anywhere in their indexes.
+        // References are looked at by `verify`: SQLite would go through all tensors for each model that is removed.
         this.run(
             "open the catalog",
-            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;",
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA cache_size = -65536;",
         )?;
         Ok(this)
     }
@@ -93,7 +99,7 @@ impl Catalog {
         }
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|e| Error::catalog(op, path, e))?;
-        let this = Self { conn, path: path.to_owned(), contents: Contents::Models };
+        let this = Self { conn, path: path.to_owned(), contents: Contents::Models, upkept: false };
         this.conn.busy_timeout(BUSY).map_err(|e| this.err(op, e))?;
         // The file may come from anywhere: its schema is data, not code.
         for (option, on) in [
@@ -120,12 +126,47 @@ impl Catalog {
             return Err(Error::NotADatabase { path: self.path.clone(), what });
         }
         let version = pragma("user_version").map_err(|e| self.err("read the catalog", e))?;
-        let Some(contents) = Contents::of_version(version) else {
+        let Some((contents, upkept)) = Contents::of_version(version) else {
             let found = u32::try_from(version).unwrap_or(0);
             return Err(Error::UnknownVersion { path: self.path.clone(), found, supported: FORMAT_VERSION });
         };
-        self.contents = contents;
+        (self.contents, self.upkept) = (contents, upkept);
         Ok(())
+    }
+
+    /// Makes the catalog one of the version that knows of removals, inside the transaction that the writer has begun.
+    pub(crate) fn upgrade(&mut self) -> Result<()> {
+        if !self.upkept {
+            let version = self.contents.upkept_version();
+            self.run("upgrade the catalog", ddl::UPKEEP_TABLES)?;
+            self.run("upgrade the catalog", &format!("PRAGMA user_version = {version};"))?;
+            self.upkept = true;
+        }
+        Ok(())
+    }
+
+    /// The version of the format.
+    pub(crate) fn version(&self) -> u32 {
+        if self.upkept { self.contents.upkept_version() } else { self.contents.format_version() }
+    }
+
+    /// Gives pages that hold nothing back to the file system. Readers are neither disturbed nor waited for: while one
+    /// has an older snapshot, file and log keep their lengths.
+    pub(crate) fn vacuum(&self) -> Result<()> {
+        let op = "shrink the catalog";
+        self.run(op, "VACUUM;")?;
+        self.conn.busy_timeout(Duration::ZERO).map_err(|e| self.err(op, e))?;
+        let emptied = self.run(op, "PRAGMA wal_checkpoint(TRUNCATE);");
+        self.conn.busy_timeout(BUSY).map_err(|e| self.err(op, e))?;
+        emptied
+    }
+
+    /// Bytes in pages that hold nothing, of all bytes in the file.
+    pub(crate) fn free_bytes(&self) -> Result<u64> {
+        let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = pragma("freelist_count").map_err(|e| self.err("read the catalog", e))?;
+        let page = pragma("page_size").map_err(|e| self.err("read the catalog", e))?;
+        Ok(pages.max(0).cast_unsigned().saturating_mul(page.max(0).cast_unsigned()))
     }
 
     /// Starts a transaction that may write.

@@ -57,7 +57,8 @@ impl Catalog {
         Ok(models)
     }
 
-    fn models_by(&self, sql: &str, params: impl Params) -> Result<Vec<ModelRow>> {
+    /// Models by a query of [`MODEL_COLUMNS`], without sources.
+    pub(super) fn models_by(&self, sql: &str, params: impl Params) -> Result<Vec<ModelRow>> {
         let err = |e| self.err(OP, e);
         let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
         let mut rows = statement.query(params).map_err(err)?;

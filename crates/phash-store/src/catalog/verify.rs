@@ -1,10 +1,12 @@
-//! Owns the full check of the catalog: SQLite's own, then every row with its checksum, then that ids are dense and
-//! counts and references agree. Reports and goes on.
+//! Owns the full check of the catalog: SQLite's own, then every row with its checksum, then that ids are dense but for the
+//! removed ones, and that counts and references agree. Reports and goes on.
+
+use roaring::RoaringBitmap;
 
 use super::Catalog;
 use super::head::Head;
 use crate::error::{Error, Result};
-use crate::schema::Contents;
+use crate::schema::{Contents, Kind};
 
 /// Rows fetched at once.
 const PAGE: u32 = 1024;
@@ -22,31 +24,54 @@ impl Catalog {
                 Err(error) => damage(error),
             }
         }
-        let mut page = |what: &str, count: u32, fetch: &dyn Fn(u32, u32) -> Result<Vec<u32>>| {
+        let models = head.schema.contents == Contents::Models;
+        let (kind, upkeep) = (if models { Kind::Model } else { Kind::Raw }, head.upkeep);
+        let mut set = |kind, end, count| match self.removed(kind, end, count) {
+            Ok(ids) => ids,
+            Err(error) => {
+                damage(error);
+                RoaringBitmap::new()
+            }
+        };
+        let removed = set(kind, head.indexable(), upkeep.removed);
+        let removed_tensors = set(Kind::Tensor, head.tensors, upkeep.removed_tensors);
+        // `removed` is not there where only the number of those ids is known.
+        let mut page = |what: &str,
+                        (end, removed_count): (u32, u32),
+                        removed: Option<&RoaringBitmap>,
+                        fetch: &dyn Fn(u32, u32) -> Result<Vec<u32>>| {
             let mut from = 0;
-            while from < count {
-                let to = from.saturating_add(PAGE).min(count);
+            while from < end {
+                let to = from.saturating_add(PAGE).min(end);
+                let there = |id: &u32| removed.is_none_or(|removed| !removed.contains(*id));
                 match fetch(from, to) {
-                    Ok(ids) if ids.iter().copied().eq(from..to) => {}
-                    Ok(ids) => {
-                        let first = (from..to).find(|id| !ids.contains(id)).unwrap_or(to);
-                        damage(self.damaged(format!("table {what}"), format!("a row {first}"), "none"));
-                    }
                     Err(error) => damage(error),
+                    Ok(_) if removed.is_none() && removed_count > 0 => {}
+                    Ok(ids) if ids.iter().copied().eq((from..to).filter(there)) => {}
+                    Ok(ids) => {
+                        let wrong = |id: &u32| there(id) != ids.contains(id);
+                        let first = (from..to).find(wrong).unwrap_or(to);
+                        let (row, none) = (format!("a row {first}"), "none".to_owned());
+                        let (expected, got) = if there(&first) { (row, none) } else { (none, row) };
+                        damage(self.damaged(format!("table {what}"), expected, got));
+                    }
                 }
                 from = to;
             }
+            let count = end.saturating_sub(removed_count);
             match self.count(what) {
                 Ok(rows) if rows == i64::from(count) => {}
                 Ok(rows) => damage(self.damaged(format!("number of rows of {what}"), count, rows)),
                 Err(error) => damage(error),
             }
         };
-        page("models", head.models, &|from, to| self.verify_models(head, from, to));
-        page("sources", head.sources, &|from, to| {
+        let items = (head.models, if models { upkeep.removed } else { 0 });
+        page("models", items, Some(&removed), &|from, to| self.verify_models(head, from, to));
+        page("sources", (head.sources, upkeep.removed_sources), None, &|from, to| {
             Ok(self.sources_by_id(from..to)?.iter().map(|source| source.id).collect())
         });
-        page("tensors", head.tensors, &|from, to| {
+        let tensors = (head.tensors, upkeep.removed_tensors);
+        page("tensors", tensors, Some(&removed_tensors), &|from, to| {
             let tensors = self.tensors(from..to)?;
             for tensor in &tensors {
                 self.check_features(&format!("tensor {}", tensor.id), head, tensor.features.len())?;
@@ -54,7 +79,7 @@ impl Catalog {
             Ok(tensors.iter().map(|tensor| tensor.id).collect())
         });
         // Labels of raw codes are in their own files.
-        let labels = if head.schema.contents == Contents::Models { head.labels } else { 0 };
+        let labels = if models { head.labels } else { 0 };
         for (what, sql, expected) in [
             ("number of weak models", "SELECT count(*) FROM models WHERE weak", head.weak_models),
             ("number of labels", "SELECT count(DISTINCT label) FROM sources", labels),
@@ -62,6 +87,11 @@ impl Catalog {
                 "tensors that are not their model's",
                 "SELECT count(*) FROM tensors AS t LEFT JOIN models AS m ON m.id = t.model_id WHERE m.id IS NULL
                  OR t.id < m.first_tensor OR t.id >= m.first_tensor + m.tensor_count",
+                0,
+            ),
+            (
+                "sources beyond the ids that were given",
+                &format!("SELECT count(*) FROM sources WHERE id < 0 OR id >= {}", head.sources),
                 0,
             ),
             (

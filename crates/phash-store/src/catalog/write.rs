@@ -104,12 +104,4 @@ impl Catalog {
             .map_err(|e| self.err("add a segment to the catalog", e))?;
         Ok(())
     }
-
-    /// Takes an index segment out of the manifest.
-    pub(crate) fn delete_segment(&self, id: u32) -> Result<()> {
-        self.conn
-            .execute("DELETE FROM segments WHERE id = ?1", [id])
-            .map_err(|e| self.err("drop a segment from the catalog", e))?;
-        Ok(())
-    }
 }

@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use roaring::RoaringBitmap;
+
+use super::append::Appender;
 use super::layout::{CODES_PER_BLOCK, MAX_CODES};
 use super::view::CodeFile;
 use crate::error::{Error, Result};
@@ -77,6 +80,29 @@ impl TextAppender {
     }
 }
 
+/// Appends the label of the code `id`, after empty places for the codes before it that have none.
+pub(crate) fn append(
+    places: &mut Appender,
+    pieces: &mut Appender,
+    text: &mut TextAppender,
+    (id, label): (u32, &str),
+    generation: u64,
+) -> Result<()> {
+    while places.count() < id {
+        places.push(None, generation)?;
+    }
+    let start = text.start(pieces.count());
+    text.push(label.as_bytes(), &mut |piece| pieces.push(Some(piece), generation).map(drop))?;
+    let len = u16::try_from(label.len()).unwrap_or(u16::MAX);
+    places.push(Some(&Place { start, len }.encode()), generation)?;
+    Ok(())
+}
+
+/// Appends what is left of the labels' text, for a commit.
+pub(crate) fn finish(pieces: &mut Appender, text: &mut TextAppender, generation: u64) -> Result<()> {
+    text.finish(&mut |piece| pieces.push(Some(piece), generation).map(drop))
+}
+
 /// The labels of the raw codes of a snapshot. Keeps the files' bytes alive by itself: cheap to clone, `Send + Sync`.
 #[derive(Clone, Debug)]
 pub struct Labels {
@@ -99,6 +125,11 @@ impl Labels {
         let mut bytes = Vec::with_capacity(place.len.into());
         self.read(id, place, &mut bytes)?;
         String::from_utf8(bytes).map(Some).map_err(|e| self.damaged(id, "UTF-8", e.utf8_error()))
+    }
+
+    /// How long a code's label is, in bytes; 0 if it has none. Its text is not looked at.
+    pub(crate) fn len_bytes(&self, id: u32) -> Result<u16> {
+        Ok(self.place(id)?.map_or(0, |place| place.len))
     }
 
     /// Where a code's label lies; `None` if it has none.
@@ -136,12 +167,12 @@ impl Labels {
     }
 
     /// Checks every place, and that the text there is UTF-8; calls `damage` with what is wrong. Returns how many codes
-    /// have a label.
-    pub(crate) fn verify(&self, damage: &mut dyn FnMut(Error)) -> u32 {
+    /// that are not removed have a label.
+    pub(crate) fn verify(&self, removed: &RoaringBitmap, damage: &mut dyn FnMut(Error)) -> u32 {
         let mut labelled = 0;
         for id in 0..self.places.tail.count {
             match self.get(id) {
-                Ok(label) => labelled += u32::from(label.is_some()),
+                Ok(label) => labelled += u32::from(label.is_some() && !removed.contains(id)),
                 Err(error) => {
                     labelled += 1;
                     damage(error);

@@ -8,9 +8,9 @@ use crate::schema::{Kind, MAX_VIEW_NAME_BYTES};
 
 /// First bytes of every code file.
 pub(crate) const MAGIC: [u8; 8] = *b"PHSHCODE";
-/// Newest version of the format on disk, of code files, catalog and directory together: 1 for databases of models, 2 for
-/// databases of raw codes. Each is written as well as read.
-pub const FORMAT_VERSION: u32 = 2;
+/// Newest version of the format on disk: 1 for databases of models, 2 for databases of raw codes, 3 and 4 for the same once
+/// something was removed from them. Each is written as well as read. Code files are of version 1 or 2.
+pub const FORMAT_VERSION: u32 = 4;
 /// Length of the file's header in bytes.
 pub(crate) const HEADER_BYTES: usize = 4096;
 /// Codes in a full block.

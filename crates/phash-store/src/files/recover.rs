@@ -17,10 +17,24 @@ use crate::error::{Error, Result};
 use crate::vfs::{StoreFile, Vfs, read_exact_at, write_all_at};
 
 /// Creates an empty code file, durably but for its name in the directory.
-pub(crate) fn create(vfs: &dyn Vfs, path: &Path, header: &FileHeader) -> Result<()> {
+pub(crate) fn create(vfs: &dyn Vfs, path: &Path, header: &FileHeader) -> Result<Appender> {
     let file = vfs.create(path).map_err(|e| Error::io("create", path, e))?;
     write_all_at(&*file, &header.encode(), 0).map_err(|e| Error::io("write to", path, e))?;
-    file.sync().map_err(|e| Error::io("sync", path, e))
+    file.sync().map_err(|e| Error::io("sync", path, e))?;
+    Ok(Appender::new(file, path, header, Tail::default(), 1, Hasher::new()))
+}
+
+/// Checks a code file of a later edition than the catalog knows, left by an interrupted compaction, before it is removed.
+/// O(blocks).
+///
+/// # Errors
+/// [`Error::Corrupted`] if it holds codes of a commit later than the one that may have been interrupted: then it is the
+/// catalog that is too old.
+pub(crate) fn check_leftover(vfs: &dyn Vfs, path: &Path, header: &FileHeader, generation: u64) -> Result<()> {
+    let file = vfs.open_read(path).map_err(|e| Error::io("open", path, e))?;
+    let (geometry, tail) = (Geometry::new(header.words), Tail::default());
+    LastBlock { file: &*file, path, geometry, header_crc: header.crc(), tail, generation }
+        .check_uncommitted_blocks()
 }
 
 /// Opens a code file for appending behind its committed codes. `generation` is that of the last commit of the

@@ -10,14 +10,14 @@ use super::layout::{
     self, BLOCK_HEADER_BYTES, CODES_PER_BLOCK, FileHeader, Geometry, Slot, SlotState, hex32,
 };
 use crate::error::{Error, Result};
-use crate::vfs::{StoreFile, Vfs, read_exact_at};
+use crate::vfs::{StoreFile, read_exact_at};
 
 /// How often the slots of the last block are read again if they make no sense: the writer may be replacing one.
 const ATTEMPTS: u32 = 4;
 
 /// What a check needs to know from outside, and where it reports to.
 pub(crate) struct Check<'a> {
-    pub(crate) vfs: &'a dyn Vfs,
+    pub(crate) file: &'a dyn StoreFile,
     /// The newest commit there is by now, and this file's end in it.
     pub(crate) newest: &'a dyn Fn() -> Result<(u64, Tail)>,
     /// Called with each damage.
@@ -36,7 +36,7 @@ pub(crate) struct Checked {
 /// Checks header, length and every committed block.
 ///
 /// # Errors
-/// Only if the file cannot be opened or is too short to go on, or its header is wrong; the rest is reported.
+/// Only if the file is too short to go on, or its header is wrong; the rest is reported.
 pub(crate) fn code_file(
     path: &Path,
     header: &FileHeader,
@@ -44,10 +44,10 @@ pub(crate) fn code_file(
     voids: &roaring::RoaringBitmap,
     check: &mut Check<'_>,
 ) -> Result<Checked> {
-    let file = check.vfs.open_read(path).map_err(|e| Error::io("open", path, e))?;
-    check::header_and_length(&*file, path, header, tail.count)?;
+    let file = check.file;
+    check::header_and_length(file, path, header, tail.count)?;
     let geometry = Geometry::new(header.words);
-    let blocks = Blocks { file: &*file, path, geometry, header_crc: header.crc(), tail };
+    let blocks = Blocks { file, path, geometry, header_crc: header.crc(), tail };
     let committed_bytes = geometry.len_bytes(tail.count);
     (check.progress)(geometry.len_bytes(0));
     let mut checked = Checked::default();

@@ -13,7 +13,7 @@ use super::check;
 use super::layout::{self, BLOCK_HEADER_BYTES, CODES_PER_BLOCK, FileHeader, Geometry, SlotState};
 use crate::bytes::Bytes;
 use crate::error::{Error, Result};
-use crate::vfs::Vfs;
+use crate::vfs::{StoreFile, Vfs};
 
 /// The committed prefix of a code file.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct CodeFile {
     pub(crate) path: PathBuf,
     pub(crate) header: FileHeader,
     pub(crate) tail: Tail,
+    /// Kept open for `verify`: a compaction may remove the name.
+    pub(crate) file: Box<dyn StoreFile>,
     bytes: Bytes,
     /// Blocks whose checksum was found right, a bit each; made when it is first asked for.
     good: OnceLock<Box<[AtomicU64]>>,
@@ -41,7 +43,7 @@ impl CodeFile {
         check::last_block(&*file, path, geometry, tail)?;
         let bytes = Bytes::load(&*file, geometry.len_bytes(tail.count), mmap)
             .map_err(|e| Error::io("read or map", path, e))?;
-        let this = Self { path: path.to_owned(), header, tail, bytes, good: OnceLock::new() };
+        let this = Self { path: path.to_owned(), header, tail, file, bytes, good: OnceLock::new() };
         if matches!(this.bytes, Bytes::Owned { .. }) {
             this.check_full_blocks()?;
         }

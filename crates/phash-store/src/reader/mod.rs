@@ -1,6 +1,7 @@
 //! Owns [`Reader`]: a snapshot of a database and the questions that can be asked of it. A snapshot never changes;
 //! `refresh` takes a newer one. Reading never writes, never waits for the writer and never makes it wait.
 
+mod info;
 mod models;
 mod snapshot;
 mod verify;
@@ -16,7 +17,7 @@ use crate::catalog::head::file_number;
 use crate::error::{Error, Result};
 use crate::files::labels::Labels;
 use crate::files::view::CodeView;
-use crate::records::{Info, ModelRow, Source, TensorRow};
+use crate::records::{ModelRow, Source, TensorRow};
 use crate::schema::{Contents, Kind, Schema};
 use crate::segment::SegmentBytes;
 use crate::vfs::{OsVfs, Vfs};
@@ -103,7 +104,7 @@ impl Reader {
         self.schema().contents
     }
 
-    /// Stored raw codes: code ids are `0..code_count()`. None in a database of models.
+    /// Ids given to raw codes: code ids are `0..code_count()`, less [`Reader::removed`]. None in a database of models.
     pub fn code_count(&self) -> u32 {
         match self.contents() {
             Contents::Models => 0,
@@ -111,7 +112,7 @@ impl Reader {
         }
     }
 
-    /// The raw codes.
+    /// The raw codes, the removed ones among them.
     ///
     /// # Errors
     /// [`Error::OtherContents`], [`Error::WidthMismatch`].
@@ -120,7 +121,7 @@ impl Reader {
         CodeView::new(&self.snapshot.files[file_number(0, Kind::Raw)])
     }
 
-    /// The labels of the raw codes.
+    /// The labels of the raw codes, the removed ones among them.
     ///
     /// # Errors
     /// [`Error::OtherContents`].
@@ -141,17 +142,40 @@ impl Reader {
         Err(Error::OtherContents { path: self.dir.clone(), expected, found })
     }
 
-    /// Stored models: code ids are `0..model_count()`.
+    /// Models or raw codes that are not removed.
+    pub fn live_count(&self) -> u32 {
+        let head = &self.snapshot.head;
+        head.indexable().saturating_sub(head.upkeep.removed)
+    }
+
+    /// The ids of removed models or raw codes: their codes are still there and must be left out. Read at the first call.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`], [`Error::Catalog`].
+    pub fn removed(&self) -> Result<&RoaringBitmap> {
+        self.snapshot.removed()
+    }
+
+    /// The ids of removed tensors. Read at the first call.
+    ///
+    /// # Errors
+    /// [`Error::Corrupted`], [`Error::Catalog`].
+    pub fn removed_tensors(&self) -> Result<&RoaringBitmap> {
+        self.snapshot.removed_tensors()
+    }
+
+    /// Ids given to models: code ids are `0..model_count()`, less [`Reader::removed`].
     pub fn model_count(&self) -> u32 {
         self.snapshot.head.models
     }
 
-    /// Stored tensors: tensor code ids are `0..tensor_count()`.
+    /// Ids given to tensors: tensor code ids are `0..tensor_count()`, less [`Reader::removed_tensors`].
     pub fn tensor_count(&self) -> u32 {
         self.snapshot.head.tensors
     }
 
-    /// The models' codes in a view. Void ones are among them (all zero); leave out [`Reader::voids`].
+    /// The models' codes in a view. Void and removed ones are among them; leave out [`Reader::voids`] and
+    /// [`Reader::removed`].
     ///
     /// # Errors
     /// [`Error::UnknownView`], [`Error::WidthMismatch`], [`Error::OtherContents`].
@@ -159,7 +183,8 @@ impl Reader {
         CodeView::new(&self.snapshot.files[self.file(view, Kind::Model)?])
     }
 
-    /// The tensors' codes in a view. Void ones are among them; leave out [`Reader::tensor_voids`].
+    /// The tensors' codes in a view. Void and removed ones are among them; leave out
+    /// [`Reader::tensor_voids`] and [`Reader::removed_tensors`].
     ///
     /// # Errors
     /// [`Error::UnknownView`], [`Error::WidthMismatch`], [`Error::OtherContents`].
@@ -183,7 +208,7 @@ impl Reader {
         self.snapshot.voids(self.file(view, Kind::Tensor)?)
     }
 
-    /// A model with all its sources, or `None` if there is no such id.
+    /// A model with all its sources, or `None` if there is no such id or it was removed.
     ///
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Catalog`]; so for all questions below.
@@ -191,12 +216,14 @@ impl Reader {
         if id >= self.model_count() {
             return Ok(None);
         }
-        match self.catalog().models(id..id.saturating_add(1))?.pop() {
-            Some(model) => Ok(Some(model)),
-            None => {
-                Err(Error::corrupted(self.catalog().path(), 0, "table models", format!("a row {id}"), "none"))
-            }
+        let removed = self.removed()?.contains(id);
+        let model = self.catalog().models(id..id.saturating_add(1))?.pop();
+        if model.is_some() == removed {
+            let (row, none) = (format!("a row {id}"), "none".to_owned());
+            let (expected, got) = if removed { (none, row) } else { (row, none) };
+            return Err(Error::corrupted(self.catalog().path(), 0, "table models", expected, got));
         }
+        Ok(model)
     }
 
     /// One label of a model: the first recorded that still stands for it, else the last. For lists of matches.
@@ -272,48 +299,6 @@ impl Reader {
         let number = self.schema().view_number(view)?;
         let of_view = self.snapshot.segments.iter().filter(|(row, _)| row.view as usize == number);
         Ok(of_view.map(|(row, bytes)| (row.first_id..row.end_id, bytes.clone())).collect())
-    }
-
-    /// Sizes and counts.
-    ///
-    /// # Errors
-    /// [`Error::Corrupted`], [`Error::Catalog`], [`Error::Io`].
-    pub fn info(&self) -> Result<Info> {
-        let head = &self.snapshot.head;
-        let mut void_models = Vec::with_capacity(head.schema.views.len());
-        if self.contents() == Contents::Models {
-            for view in 0..head.schema.views.len() {
-                let voids = self.snapshot.voids(file_number(view, Kind::Model))?;
-                void_models.push(u32::try_from(voids.len()).unwrap_or(u32::MAX));
-            }
-        }
-        let (mut code_bytes, mut label_bytes) = (0, 0);
-        for file in &self.snapshot.files {
-            let label = matches!(file.header.kind, Kind::LabelPlace | Kind::LabelText);
-            *(if label { &mut label_bytes } else { &mut code_bytes }) += file.len_bytes();
-        }
-        let path = crate::dir::catalog_path(&self.dir);
-        let mut log = path.clone().into_os_string();
-        log.push("-wal");
-        let len = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
-        let catalog_bytes = len(&path).map_err(|e| Error::io("read the length of", &path, e))?;
-        Ok(Info {
-            format_version: self.contents().format_version(),
-            generation: head.generation,
-            created_at_ms: head.created_at_ms,
-            codes: self.code_count(),
-            models: head.models,
-            weak_models: head.weak_models,
-            tensors: head.tensors,
-            sources: head.sources,
-            labels: head.labels,
-            void_models,
-            catalog_bytes: catalog_bytes + len(Path::new(&log)).unwrap_or(0),
-            code_bytes,
-            label_bytes,
-            segments: u32::try_from(self.snapshot.segments.len()).unwrap_or(u32::MAX),
-            segment_bytes: self.snapshot.segments.iter().map(|(row, _)| row.len_bytes).sum(),
-        })
     }
 
     fn file(&self, view: &str, kind: Kind) -> Result<usize> {

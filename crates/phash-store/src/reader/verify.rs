@@ -8,9 +8,10 @@ use crate::catalog::Catalog;
 use crate::dir::catalog_path;
 use crate::error::{Error, Result};
 use crate::files::verify::{Check, code_file};
+use crate::files::view::CodeFile;
 use crate::schema::{Contents, Kind};
 use crate::segment;
-use crate::vfs::read_exact_at;
+use crate::vfs::{StoreFile, read_exact_at};
 
 /// Bytes of a segment that are read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -115,6 +116,16 @@ impl Reader {
         self.catalog().verify(&self.snapshot.head, &mut damage);
     }
 
+    /// The code file by its name, as whoever opens the database next will find it; if the database was compacted since the
+    /// snapshot, as it was opened.
+    fn with_code_file<T>(&self, of: &CodeFile, check: impl FnOnce(&dyn StoreFile) -> Result<T>) -> Result<T> {
+        match self.vfs.open_read(&of.path) {
+            Ok(file) => check(&*file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.is_stale() => check(&*of.file),
+            Err(error) => Err(Error::io("open", &of.path, error)),
+        }
+    }
+
     fn verify_code_files(&self, report: &mut VerifyReport, advance: &mut dyn FnMut(u64)) {
         for (number, file) in self.snapshot.files.iter().enumerate() {
             let path = &file.path;
@@ -132,9 +143,11 @@ impl Reader {
                 Ok((head.generation, head.tails.get(number).copied().unwrap_or_default()))
             };
             let mut damage = |error| damages.push(Damage::from_error(error, path));
-            let mut check =
-                Check { vfs: &*self.vfs, newest: &newest, damage: &mut damage, progress: advance };
-            match code_file(path, &file.header, file.tail, &voids, &mut check) {
+            let checked = self.with_code_file(file, |open| {
+                let mut check = Check { file: open, newest: &newest, damage: &mut damage, progress: advance };
+                code_file(path, &file.header, file.tail, &voids, &mut check)
+            });
+            match checked {
                 Ok(checked) => {
                     let codes = !matches!(file.header.kind, Kind::LabelPlace | Kind::LabelText);
                     report.checked_codes += if codes { checked.codes } else { 0 };
@@ -152,8 +165,12 @@ impl Reader {
         }
         let place = catalog_path(&self.dir);
         let damages = &mut report.damages;
-        let labelled =
-            self.snapshot.labels().verify(&mut |error| damages.push(Damage::from_error(error, &place)));
+        let removed = match self.removed() {
+            Ok(removed) => removed,
+            Err(error) => return damages.push(Damage::from_error(error, &place)),
+        };
+        let labels = self.snapshot.labels();
+        let labelled = labels.verify(removed, &mut |error| damages.push(Damage::from_error(error, &place)));
         let expected = self.snapshot.head.labels;
         if damages.is_empty() && labelled != expected {
             let error = Error::corrupted(&place, 0, "number of labels", expected, labelled);

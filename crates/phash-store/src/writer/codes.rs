@@ -4,7 +4,8 @@
 use super::Writer;
 use crate::catalog::head::file_number;
 use crate::error::{Error, Result};
-use crate::files::labels::{MAX_LABEL_BYTES, Place};
+use crate::files::append::Appender;
+use crate::files::labels::{self, MAX_LABEL_BYTES, TextAppender};
 use crate::schema::{Contents, Kind};
 
 impl Writer {
@@ -47,18 +48,20 @@ impl Writer {
         Ok(id)
     }
 
-    /// Appends the label of the newest code, after empty places for those before it that have none.
+    /// The appenders of places and text of labels.
+    fn label_files(&mut self) -> Result<(&mut Appender, &mut Appender, &mut TextAppender)> {
+        let numbers = [Kind::LabelPlace, Kind::LabelText].map(|kind| file_number(0, kind));
+        let [places, pieces] = self
+            .files
+            .get_disjoint_mut(numbers)
+            .map_err(|e| Error::InvalidInput { what: format!("labels here: {e}") })?;
+        Ok((places, pieces, &mut self.text))
+    }
+
     fn put_label(&mut self, id: u32, label: &str) -> Result<()> {
         let generation = self.next_generation();
-        let places = file_number(0, Kind::LabelPlace);
-        while self.files[places].count() < id {
-            self.files[places].push(None, generation)?;
-        }
-        let pieces = &mut self.files[file_number(0, Kind::LabelText)];
-        let start = self.text.start(pieces.count());
-        self.text.push(label.as_bytes(), &mut |piece| pieces.push(Some(piece), generation).map(drop))?;
-        let len = u16::try_from(label.len()).unwrap_or(u16::MAX);
-        self.files[places].push(Some(&Place { start, len }.encode()), generation)?;
+        let (places, pieces, text) = self.label_files()?;
+        labels::append(places, pieces, text, (id, label), generation)?;
         self.head.labels += 1;
         Ok(())
     }
@@ -67,13 +70,13 @@ impl Writer {
     pub(super) fn finish_text(&mut self) -> Result<()> {
         if self.head.schema.contents == Contents::Codes {
             let generation = self.next_generation();
-            let pieces = &mut self.files[file_number(0, Kind::LabelText)];
-            self.text.finish(&mut |piece| pieces.push(Some(piece), generation).map(drop))?;
+            let (_, pieces, text) = self.label_files()?;
+            labels::finish(pieces, text, generation)?;
         }
         Ok(())
     }
 
-    /// Stored raw codes, with those pending; 0 in a database of models.
+    /// Ids given to raw codes, with those pending; 0 in a database of models.
     pub fn code_count(&self) -> u32 {
         match self.head.schema.contents {
             Contents::Models => 0,

@@ -2,7 +2,10 @@
 //! which it refuses further work. What must hold: the catalog's commit comes after everything it names is durable.
 
 mod codes;
+mod compact;
+mod orphans;
 mod put;
+mod remove;
 mod segments;
 
 use std::collections::BTreeMap;
@@ -13,6 +16,7 @@ use roaring::RoaringBitmap;
 
 use crate::catalog::Catalog;
 use crate::catalog::head::Head;
+use crate::catalog::id_sets::IdSet;
 use crate::catalog::rows::SegmentRow;
 use crate::dir::{Store, catalog_path};
 use crate::error::{Error, Result};
@@ -24,6 +28,9 @@ use crate::published::{Published, Publisher};
 use crate::records::{Pending, Source, Stamp};
 use crate::schema::{Contents, Schema};
 use crate::vfs::{OsVfs, Vfs};
+
+pub use compact::{Compaction, CopyProgress};
+use remove::Removals;
 
 /// A file changed within this time before it was recorded may change again without a new time of modification.
 const RACY_NS: i64 = 2_000_000_000;
@@ -43,6 +50,8 @@ pub struct Writer {
     segments: Vec<SegmentRow>,
     /// New void ids by code file.
     voids: BTreeMap<usize, RoaringBitmap>,
+    /// Removed ids that are not published yet.
+    removals: Removals,
     /// Text of labels that does not fill a piece yet.
     text: TextAppender,
     /// Files that the next commit makes unnecessary.
@@ -126,6 +135,7 @@ impl Writer {
             head,
             segments,
             voids: BTreeMap::new(),
+            removals: Removals::default(),
             text: TextAppender::default(),
             obsolete: Vec::new(),
             publisher: Publisher::new(dir),
@@ -154,12 +164,12 @@ impl Writer {
         &self.head.schema
     }
 
-    /// Stored models, with those pending.
+    /// Ids given to models, with those pending.
     pub fn model_count(&self) -> u32 {
         self.head.models
     }
 
-    /// Stored tensors, with those pending.
+    /// Ids given to tensors, with those pending.
     pub fn tensor_count(&self) -> u32 {
         self.head.tensors
     }
@@ -236,8 +246,9 @@ impl Writer {
         self.head.generation = generation;
         self.head.tails = tails;
         for (&file, ids) in &self.voids {
-            self.catalog.add_voids(file, ids)?;
+            self.catalog.add_ids(IdSet::Voids(file), ids)?;
         }
+        self.finish_removals()?;
         self.catalog.update_head(&self.head)?;
         self.catalog.commit()?;
         self.publisher.write(&*self.vfs, &self.head);
@@ -246,6 +257,7 @@ impl Writer {
             file.published(tail);
         }
         self.voids.clear();
+        self.removals.clear();
         self.pending = Pending::default();
         for path in self.obsolete.drain(..) {
             // Nothing names the file any more. If it cannot be removed now, the next opening removes it.

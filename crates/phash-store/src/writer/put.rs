@@ -34,13 +34,18 @@ impl Writer {
     /// [`Outcome::Unchanged`] or [`Outcome::Duplicate`], as [`Writer::put`] would without hashing it.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if there is no such model; otherwise as [`Writer::put`].
+    /// [`Error::InvalidInput`] if there is no such model (any more); otherwise as [`Writer::put`].
     pub fn put_source(&mut self, source: &NewSource<'_>, model_id: u32) -> Result<Outcome> {
         self.check_sound()?;
         self.check_contents(Contents::Models)?;
         check_source(source)?;
         if model_id >= self.head.models {
-            return invalid(format!("a source of model {model_id}: there are {} models", self.head.models));
+            return invalid(format!("a source of model {model_id}: ids are below {}", self.head.models));
+        }
+        if self.head.upkeep.removed > 0
+            && self.catalog.models(model_id..model_id.saturating_add(1))?.is_empty()
+        {
+            return invalid(format!("a source of model {model_id}, which was removed"));
         }
         let result = self.try_put_source(source, model_id);
         self.poison_on_error(result)

@@ -1,13 +1,10 @@
-//! Owns the writer's part in index segments: adding and dropping them with a commit, and removing files that no
-//! commit names.
+//! Owns the writer's part in index segments: adding and dropping them with a commit.
 
 use std::io::{self, Write};
 use std::ops::Range;
-use std::path::PathBuf;
 
 use super::Writer;
 use crate::catalog::rows::SegmentRow;
-use crate::dir::SEGMENTS_DIR;
 use crate::error::{Error, Result};
 use crate::schema::Contents;
 use crate::segment;
@@ -110,28 +107,6 @@ impl Writer {
             .filter(|row| row.view == number)
             .map(|row| row.first_id..row.end_id)
             .collect())
-    }
-
-    /// Removes files in the segments folder that the catalog does not name: left by an interrupted writer, or dropped
-    /// when they could not be removed. A reader that has one open keeps it.
-    pub(super) fn remove_orphans(&self) -> Result<()> {
-        let folder = self.dir.join(SEGMENTS_DIR);
-        let named: Vec<PathBuf> = self
-            .segments
-            .iter()
-            .filter_map(|row| {
-                let view = self.head.schema.views.get(row.view as usize)?;
-                Some(segment::path(&self.dir, &view.name, row))
-            })
-            .collect();
-        for name in self.vfs.list(&folder).map_err(|e| Error::io("list", &folder, e))? {
-            let path = folder.join(name);
-            let ours = path.extension().is_some_and(|kind| kind == "mih" || kind == "tmp");
-            if ours && !named.contains(&path) {
-                self.vfs.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-            }
-        }
-        Ok(())
     }
 
     fn view_number(&self, view: &str) -> Result<u32> {

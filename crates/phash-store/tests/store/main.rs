@@ -5,6 +5,7 @@
 mod calls;
 mod codes;
 mod common;
+mod compact;
 mod crash;
 mod damage;
 mod every_byte;
@@ -15,6 +16,7 @@ mod medium;
 mod model;
 mod power_cuts;
 mod processes;
+mod remove;
 mod rules;
 mod segments;
 mod snapshot;
