@@ -92,20 +92,20 @@ pub enum Error {
         /// The tensor.
         tensor: String,
     },
-    /// No stored code has this id.
-    #[error("no code has id {id}; ids are 0 to {last} here (see list)", last = i64::from(*codes) - 1)]
+    /// No stored code has this id, or it was removed.
+    #[error("no code has id {id}; {}", known_ids(*id, *codes))]
     NoSuchCode {
         /// The id asked for.
         id: u32,
-        /// How many codes there are.
+        /// The end of the ids that were given.
         codes: u32,
     },
-    /// No stored model has this id.
-    #[error("no model has id {id}; ids are 0 to {last} here (see list)", last = i64::from(*models) - 1)]
+    /// No stored model has this id, or it was removed.
+    #[error("no model has id {id}; {}", known_ids(*id, *models))]
     NoSuchModel {
         /// The id asked for.
         id: u32,
-        /// How many models there are.
+        /// The end of the ids that were given.
         models: u32,
     },
     /// A radius beyond the width of a code.
@@ -131,3 +131,12 @@ pub enum Error {
 
 /// The result of a library operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why there is nothing of an id.
+fn known_ids(id: u32, end: u32) -> String {
+    match end.checked_sub(1) {
+        None => "there is none at all".to_owned(),
+        Some(_) if id < end => "it was removed".to_owned(),
+        Some(last) => format!("ids are 0 to {last} here (see list)"),
+    }
+}

@@ -11,6 +11,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+mod compact;
 mod compare;
 mod error;
 mod event;
@@ -21,6 +22,7 @@ mod library;
 mod pipeline;
 mod query;
 mod raw;
+mod remove;
 mod schema;
 mod search;
 mod segments;
@@ -28,6 +30,7 @@ mod tensors;
 mod verdict;
 mod walk;
 
+pub use compact::{CompactEvent, Compacted, Compacting, compact};
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use event::Event;
@@ -41,6 +44,7 @@ pub use raw::{
     AnyLibrary, CodeEntry, CodeFormat, CodeGroup, CodeInput, CodeLibrary, CodeMode, CodePlace, Columns,
     ImportEvent, ImportOptions, ImportSummary, Measured, RawCode, Width, import_codes, measure,
 };
+pub use remove::{Removal, RemovalKind, RemovalTargets, Removals, remove};
 pub use schema::schema;
 pub use segments::index;
 pub use tensors::{
@@ -57,4 +61,6 @@ pub use phash_core::{
     WEAK_FEATURES, parameters_fingerprint,
 };
 pub use phash_index::{BuildParams, Explanation, Layout, Match, Matches, Plan, SearchStats, SegmentPlan};
-pub use phash_store::{Contents, Damage, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport};
+pub use phash_store::{
+    Contents, Damage, FileSize, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport,
+};

@@ -54,9 +54,9 @@ impl Library {
         &self.dir
     }
 
-    /// How many models are stored.
+    /// How many models are stored. Ids may go beyond: those of removed models are not given again before a compaction.
     pub fn model_count(&self) -> u32 {
-        self.reader.model_count()
+        self.reader.live_count()
     }
 
     /// The store's snapshot behind the library: models, labels, tensors, sizes, verification.

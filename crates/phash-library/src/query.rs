@@ -93,7 +93,8 @@ impl Library {
     /// # Errors
     /// [`Error::NoSuchModel`], or [`Error::Store`].
     pub fn query_for_id(&self, id: u32) -> Result<Query> {
-        let row = self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.model_count() })?;
+        let row =
+            self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.reader().model_count() })?;
         let features = features_of(&row.features);
         let views = PerView::from_fn(|view| ViewHash {
             code: self.search_of(view).code(id).copied(),
@@ -213,7 +214,8 @@ impl Library {
 
     /// The hit that a candidate would be; `None` if it shares no view with the query.
     fn hit(&self, query: &Query, id: u32, searched: &[View], models: u64) -> Result<Option<Hit>> {
-        let row = self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.model_count() })?;
+        let row =
+            self.reader().model(id)?.ok_or(Error::NoSuchModel { id, models: self.reader().model_count() })?;
         let stored = features_of(&row.features);
         let features = PerView::from_fn(|view| query.views[view].features.min(stored[view]));
         let views = self.distances(query, id, searched);

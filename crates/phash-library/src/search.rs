@@ -1,5 +1,5 @@
-//! Owns [`Search`]: the codes of one view (or raw ones), their index segments and the void ones, searched exactly. Void
-//! codes are never found. A segment that cannot be used is left out: what it covers is scanned.
+//! Owns [`Search`]: the codes of one view (or raw ones), their index segments and those that are never found: void and
+//! removed ones. Searched exactly. A segment that cannot be used is left out: what it covers is scanned.
 
 use phash_code::{Code, Codes};
 use phash_core::{CODE_WORDS, ModelCode, View};
@@ -17,7 +17,8 @@ pub(crate) struct Search<const W: usize, C> {
     view: String,
     codes: C,
     segments: Vec<Segment<W, Bytes>>,
-    voids: RoaringBitmap,
+    /// Void and removed codes.
+    denied: RoaringBitmap,
     /// Segments that were left out, and why.
     unusable: Vec<Error>,
 }
@@ -46,11 +47,11 @@ impl<const W: usize> Search<W, CodeView<W>> {
     pub(crate) fn stored(
         view: &str,
         codes: CodeView<W>,
-        voids: RoaringBitmap,
+        denied: RoaringBitmap,
         stored: Vec<StoredSegment>,
     ) -> Self {
         let mut search =
-            Self { view: view.to_owned(), codes, segments: Vec::new(), voids, unusable: Vec::new() };
+            Self { view: view.to_owned(), codes, segments: Vec::new(), denied, unusable: Vec::new() };
         for (ids, bytes) in stored {
             let bytes = match bytes {
                 Ok(bytes) => bytes,
@@ -81,15 +82,16 @@ impl ViewSearch<CodeView<CODE_WORDS>> {
     /// The search of a stored view of models.
     pub(crate) fn of_view(view: View, reader: &Reader) -> Result<Self> {
         let name = view.name();
-        Ok(Self::stored(name, reader.codes(name)?, reader.voids(name)?.clone(), reader.segments(name)?))
+        let denied = reader.voids(name)? | reader.removed()?;
+        Ok(Self::stored(name, reader.codes(name)?, denied, reader.segments(name)?))
     }
 }
 
 impl ViewSearch<Vec<ModelCode>> {
     /// The search of codes in memory; indexed if they are many.
-    pub(crate) fn in_memory(view: View, codes: Vec<ModelCode>, voids: RoaringBitmap) -> Result<Self> {
+    pub(crate) fn in_memory(view: View, codes: Vec<ModelCode>, denied: RoaringBitmap) -> Result<Self> {
         let mut search =
-            Self { view: view.name().to_owned(), codes, segments: Vec::new(), voids, unusable: Vec::new() };
+            Self { view: view.name().to_owned(), codes, segments: Vec::new(), denied, unusable: Vec::new() };
         let len = Codes::len(&search.codes);
         if len >= MIN_CODES {
             let built = build_segment(&search.codes, 0..len, &BuildParams::default())
@@ -111,9 +113,9 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
         self.index().map_or_else(Vec::new, |index| pairs(&index.nearest(query, k)))
     }
 
-    /// The code of a model, unless it is void.
+    /// The code of a model, unless it is void or removed.
     pub(crate) fn code(&self, id: u32) -> Option<&Code<W>> {
-        if self.voids.contains(id) { None } else { self.codes.get(id) }
+        if self.denied.contains(id) { None } else { self.codes.get(id) }
     }
 
     /// The ranges of ids that segments cover, in order.
@@ -161,7 +163,7 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
     /// Always there: the segments were checked against the codes when the search was made.
     pub(crate) fn index(&self) -> Option<Index<'_, W, C, Bytes>> {
         let index = Index::new(&self.codes, &self.segments).ok()?;
-        Some(index.deny(&self.voids))
+        Some(index.deny(&self.denied))
     }
 }
 

@@ -37,7 +37,8 @@ impl LabelSet {
     /// The labels of a database of raw codes. O(codes).
     pub(super) fn of(reader: &Reader) -> Result<Self> {
         let (labels, mut set): (Labels, Self) = (reader.code_labels()?, Self::default());
-        for id in 0..reader.code_count() {
+        let removed = reader.removed()?;
+        for id in (0..reader.code_count()).filter(|&id| !removed.contains(id)) {
             if let Some(label) = labels.get(id)? {
                 set.insert(&label);
             }

@@ -91,12 +91,18 @@ impl CodeLibrary {
         self.width
     }
 
-    /// How many codes are stored; ids are below.
+    /// How many codes are stored.
     pub fn code_count(&self) -> u32 {
+        self.reader.live_count()
+    }
+
+    /// The end of the ids: all codes lie below, but not every id has one, as those of removed codes are not given again
+    /// before a compaction.
+    pub fn id_end(&self) -> u32 {
         self.codes.len()
     }
 
-    /// A stored code.
+    /// A stored code; `None` also if it was removed.
     pub fn code(&self, id: u32) -> Option<RawCode> {
         self.codes.code(id)
     }
@@ -106,7 +112,7 @@ impl CodeLibrary {
     /// # Errors
     /// [`Error::NoSuchCode`].
     pub fn code_of(&self, id: u32) -> Result<RawCode> {
-        self.code(id).ok_or(Error::NoSuchCode { id, codes: self.code_count() })
+        self.code(id).ok_or(Error::NoSuchCode { id, codes: self.id_end() })
     }
 
     /// The label of a code, if it has one.

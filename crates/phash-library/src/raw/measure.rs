@@ -125,7 +125,8 @@ fn quantile(values: &mut [f64], percent: usize) -> f64 {
 
 /// Queries spread evenly over the codes.
 fn make_queries(library: &CodeLibrary, queries: usize) -> Result<Vec<RawCode>> {
-    let (codes, bits) = (u64::from(library.code_count()), library.width().bits());
+    let (end, bits) = (u64::from(library.id_end()), library.width().bits());
+    let last = library.id_end().saturating_sub(1);
     let mut random = 0x9e37_79b9_7f4a_7c15u64;
     let mut next = |below: u32| {
         // xorshift (Marsaglia 2003): any even spread will do.
@@ -137,8 +138,10 @@ fn make_queries(library: &CodeLibrary, queries: usize) -> Result<Vec<RawCode>> {
     let count = queries.max(1) as u64;
     (0..count)
         .map(|number| {
-            let id = u32::try_from(number * codes / count).unwrap_or(0);
-            let mut code = library.code_of(id)?;
+            let from = u32::try_from(number * end / count).unwrap_or(0);
+            // The next code that is not removed, or the first one.
+            let code = (from..=last).chain(0..from).find_map(|id| library.code(id));
+            let mut code = code.ok_or(Error::NoSuchCode { id: from, codes: 0 })?;
             let flips = if number % 2 == 0 { next(bits / 32 + 1) } else { bits / 4 };
             for _ in 0..flips {
                 code.flip(next(bits));

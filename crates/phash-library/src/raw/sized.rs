@@ -12,7 +12,6 @@ use std::time::Instant;
 use phash_code::{Code, Codes as _};
 use phash_index::{BuildParams, Groups, Layout, Matches, Strategy};
 use phash_store::{CodeView, Reader, Writer};
-use roaring::RoaringBitmap;
 
 use super::library::CodeMode;
 use super::{RawCode, Width};
@@ -76,7 +75,7 @@ pub(super) fn build_segments(
 }
 
 fn search<const W: usize>(reader: &Reader) -> Result<Search<W, CodeView<W>>> {
-    Ok(Search::stored(VIEW, reader.raw_codes()?, RoaringBitmap::new(), reader.segments(VIEW)?))
+    Ok(Search::stored(VIEW, reader.raw_codes()?, reader.removed()?.clone(), reader.segments(VIEW)?))
 }
 
 /// Raw codes of `W` words.

@@ -2,6 +2,7 @@
 //! is in the cache. A clue is a stored tensor nearer than a few unrelated stored tensors are expected to be. What must hold: every
 //! model with a clue is a candidate, and memory does not grow with the library.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -40,29 +41,32 @@ pub(super) struct Clues {
 #[derive(Debug)]
 pub(super) struct StoredCodes<'r> {
     codes: PerView<CodeView<CODE_WORDS>>,
-    voids: PerView<&'r RoaringBitmap>,
+    /// Void and removed tensors.
+    denied: PerView<Cow<'r, RoaringBitmap>>,
 }
 
 impl<'r> StoredCodes<'r> {
     pub(super) fn open(reader: &'r Reader) -> Result<Self> {
+        let removed = reader.removed_tensors()?;
         Ok(Self {
             codes: PerView::try_from_fn(|view| reader.tensor_codes(view.name()))?,
-            voids: PerView::try_from_fn(|view| reader.tensor_voids(view.name()))?,
+            denied: PerView::try_from_fn(|view| -> Result<_> {
+                let voids = reader.tensor_voids(view.name())?;
+                Ok(if removed.is_empty() { Cow::Borrowed(voids) } else { Cow::Owned(voids | removed) })
+            })?,
         })
     }
 
-    /// How many tensors there are.
+    /// How many tensors there are, removed ones included.
     pub(super) fn len(&self) -> u32 {
         self.codes.0.iter().map(|codes| codes.len()).min().unwrap_or(0)
     }
 
     /// A tensor's codes.
     pub(super) fn of(&self, id: u32) -> PerView<Option<ModelCode>> {
-        PerView::from_fn(
-            |view| {
-                if self.voids[view].contains(id) { None } else { self.codes[view].get(id).copied() }
-            },
-        )
+        PerView::from_fn(|view| {
+            if self.denied[view].contains(id) { None } else { self.codes[view].get(id).copied() }
+        })
     }
 }
 
@@ -128,7 +132,7 @@ fn best_of_run(
             kernel.within(code, run, *radius_bits, |number, bits| {
                 let id = first + u32::try_from(number).unwrap_or(u32::MAX);
                 let nearer = best[number].is_none_or(|best| (bits, *item) < best);
-                if nearer && !codes.voids[view].contains(id) {
+                if nearer && !codes.denied[view].contains(id) {
                     best[number] = Some((bits, *item));
                 }
             });
