@@ -2,6 +2,7 @@
 //! Nothing here is opened, looked up or defaulted from the environment; [`crate::hiargs`] gives it meaning.
 
 mod codes;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -9,7 +10,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use phash_library::View;
 
-pub(crate) use codes::{BenchArgs, DupsArgs, ImportCodesArgs, InputArgs};
+pub(crate) use codes::{BenchArgs, DupsArgs, ImportCodesArgs, InputArgs, LayoutArg};
+pub(crate) use upkeep::{CompactArgs, RmArgs};
 
 /// The same for every command; a macro so that it can be joined to examples at compile time.
 macro_rules! exit_status {
@@ -18,7 +20,7 @@ macro_rules! exit_status {
 Exit status:
   0    found something, or did all that was asked
   1    found nothing (query: no match; scan, dups: no group; compare: unrelated;
-       list: nothing stored; ingest: no weights file)
+       list: nothing stored; ingest: no weights file; rm: none of these)
   2    an error, or an input was skipped: the messages on standard error name each;
        verify: damage was found; bench: an answer was wrong
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept;
@@ -124,6 +126,10 @@ pub(crate) enum Command {
     /// List the models or raw codes of the library in the order of their ids
     #[command(after_help = EXIT_STATUS)]
     List,
+    /// Remove models or raw codes from the library, by label or id
+    Rm(RmArgs),
+    /// Free the space of what was removed
+    Compact(CompactArgs),
     /// Check every checksum of the library
     #[command(after_help = EXIT_STATUS)]
     Verify,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use phash_library::{AnyLibrary, Contents, Info, View};
 
 use super::describe::hex;
+use super::sizes;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -38,7 +39,7 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
         let ranges = ranges.iter().map(|ids| Value::list([ids.start, ids.end]));
         (view.name(), Value::List(ranges.collect()))
     });
-    Record::new("info")
+    let record = Record::new("info")
         .with("path", high.db.display().to_string())
         .with("version", crate::version::SHORT)
         .with("format_version", info.format_version)
@@ -60,7 +61,8 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
         .with("catalog_bytes", info.catalog_bytes)
         .with("code_bytes", info.code_bytes)
         .with("segment_bytes", info.segment_bytes)
-        .with("segments", Value::object(ranges))
+        .with("segments", Value::object(ranges));
+    sizes::record(record, info)
 }
 
 fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> String {
@@ -112,5 +114,8 @@ fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &
         format!("version {}, {}", info.format_version, number::counted(info.generation, "commit", "commits")),
     );
     line("parameters", parameters.to_owned());
-    text
+    if let Some(removals) = sizes::removals(info) {
+        line("removed", removals);
+    }
+    text + "\n" + &sizes::draw(style, info)
 }

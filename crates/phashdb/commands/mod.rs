@@ -1,6 +1,7 @@
 //! The commands: one file each. A command gives back its exit status, or what made it give up.
 
 mod codes;
+mod compact;
 mod compare;
 mod completions;
 mod describe;
@@ -12,7 +13,9 @@ mod ingest;
 mod list;
 mod parts;
 mod query;
+mod rm;
 mod scan;
+mod sizes;
 mod verify;
 
 use crate::args::Command;
@@ -32,6 +35,8 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::Bench(args) => codes::bench::run(args, high),
         Command::Info => info::run(high),
         Command::List => list::run(high),
+        Command::Rm(args) => rm::run(args, high),
+        Command::Compact(args) => compact::run(args, high),
         Command::Verify => verify::run(high),
         Command::Completions(args) => completions::run(args, high),
     }

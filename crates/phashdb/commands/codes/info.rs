@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use phash_library::{CodeLibrary, Contents, Info};
 
 use super::{layout_name, warn_of_segments};
+use crate::commands::sizes;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -23,7 +24,7 @@ pub(crate) fn run(library: &CodeLibrary, high: &HiArgs) -> Result<ExitStatus, Fa
 
 fn record(library: &CodeLibrary, info: &Info) -> Record {
     let segments = library.segments().into_iter().map(|ids| Value::list([ids.start, ids.end]));
-    Record::new("info")
+    let record = Record::new("info")
         .with("path", library.dir().display().to_string())
         .with("version", crate::version::SHORT)
         .with("format_version", info.format_version)
@@ -38,7 +39,8 @@ fn record(library: &CodeLibrary, info: &Info) -> Record {
         .with("label_bytes", info.label_bytes)
         .with("segment_bytes", info.segment_bytes)
         .with("segments", Value::List(segments.collect()))
-        .with("layouts", Value::list(library.segment_layouts().into_iter().map(layout_name)))
+        .with("layouts", Value::list(library.segment_layouts().into_iter().map(layout_name)));
+    sizes::record(record, info)
 }
 
 fn draw(style: &Style, library: &CodeLibrary, info: &Info) -> String {
@@ -73,5 +75,8 @@ fn draw(style: &Style, library: &CodeLibrary, info: &Info) -> String {
     );
     let commits = number::counted(info.generation, "commit", "commits");
     line("format", format!("version {}, {commits}", info.format_version));
-    text
+    if let Some(removals) = sizes::removals(info) {
+        line("removed", removals);
+    }
+    text + "\n" + &sizes::draw(style, info)
 }

@@ -14,10 +14,10 @@ const PAGE: u32 = 10_000;
 pub(crate) fn run(library: &CodeLibrary, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let mut output = high.output();
     output.columns(&["type", "id", "code", "label"]);
-    let codes = library.code_count();
+    let end = library.id_end();
     let mut from = 0;
-    while from < codes {
-        let to = from.saturating_add(PAGE).min(codes);
+    while from < end {
+        let to = from.saturating_add(PAGE).min(end);
         if high.cancelled() {
             return Err(phash_library::Error::Cancelled.into());
         }
@@ -25,18 +25,23 @@ pub(crate) fn run(library: &CodeLibrary, high: &HiArgs) -> Result<ExitStatus, Fa
         from = to;
     }
     output.finish()?;
-    Ok(ExitStatus::found(codes > 0))
+    Ok(ExitStatus::found(library.code_count() > 0))
 }
 
 fn page(library: &CodeLibrary, ids: std::ops::Range<u32>, output: &mut Output) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for id in ids {
-        let (code, label) = (library.code_of(id)?.to_string(), library.label(id)?);
+        // Not every id has a code: some were removed.
+        let Some(code) = library.code(id) else { continue };
+        let (code, label) = (code.to_string(), library.label(id)?);
         if output.wants_records() {
             output.record(|| Record::new("code").with("id", id).with("code", code).with("label", label))?;
         } else {
             rows.push((id, code, label));
         }
+    }
+    if rows.is_empty() {
+        return Ok(());
     }
     output.text(|style| {
         let mut grid = Grid::new(style, &[Column::right("id"), Column::left("code"), Column::left("label")]);

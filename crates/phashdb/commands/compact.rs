@@ -1,0 +1,69 @@
+//! `phashdb compact`: frees the space of what was removed.
+
+use std::time::Instant;
+
+use phash_library::{BuildParams, CompactEvent, Compacted, Compacting, Info, Layout, compact};
+
+use crate::args::CompactArgs;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
+use crate::output::table::{Style, Tone};
+use crate::output::{Record, number, visible};
+use crate::progress::Progress;
+
+pub(super) fn run(args: &CompactArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let started = Instant::now();
+    let layout = args.layout.map_or(Layout::Compact, Layout::from);
+    let build = BuildParams::default().with_layout(layout).with_threads(high.threads.get());
+    let progress = Progress::new("compact");
+    let result = compact(&high.db, &Compacting { build }, &high.cancel, &mut |event| match event {
+        CompactEvent::Copied { codes, of } => progress.message(format!(
+            "copied {} of {}",
+            number::count(codes),
+            number::counted(of, "code", "codes")
+        )),
+        CompactEvent::Indexing { view, codes } => progress
+            .message(format!("indexing {} of view {view}", number::counted(codes.into(), "code", "codes"))),
+        CompactEvent::Publishing => progress.message("renumbering the catalog".to_owned()),
+        _ => {}
+    });
+    drop(progress);
+    let done = result?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut output = high.output();
+    output.record(|| {
+        Record::new("compacted")
+            .with("before_bytes", bytes(&done.before))
+            .with("after_bytes", bytes(&done.after))
+            .with("freed", done.before.removed)
+            .with("compactions", done.after.compactions)
+            .with("seconds", seconds)
+    })?;
+    output.text(|style| draw(style, &done, seconds, high))?;
+    output.finish()?;
+    Ok(ExitStatus::Success)
+}
+
+/// All that the files take.
+fn bytes(info: &Info) -> u64 {
+    info.total_bytes() + info.uncommitted_bytes
+}
+
+fn draw(style: &Style, done: &Compacted, seconds: f64, high: &HiArgs) -> String {
+    let freed = match done.before.removed {
+        0 => "nothing was removed, codes and index stay as they are".to_owned(),
+        freed => format!(
+            "{} freed, ids are dense again",
+            number::counted(freed.into(), "removed model or raw code", "removed models or raw codes")
+        ),
+    };
+    let sizes =
+        format!("{} before, {} now", number::bytes(bytes(&done.before)), number::bytes(bytes(&done.after)));
+    format!(
+        "{}: {}; {freed}; {}\n",
+        visible(&high.db.display().to_string()),
+        style.paint(Tone::Head, &sizes),
+        number::seconds(seconds)
+    )
+}
