@@ -17,3 +17,4 @@ mod pipes;
 mod queries;
 mod readme;
 mod support;
+mod upkeep;

@@ -1,21 +1,24 @@
 //! Owns [`compact`]: freeing the space of what was removed. Codes and index segments are written anew and published by one
 //! commit; whatever interrupts it before leaves the database as it was.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes as _;
-use phash_index::BuildParams;
-use phash_store::{CodeView, Compaction, Contents, Info, OpenOptions, Reader, Writer};
+use phash_index::{BuildParams, Layout, Segment};
+use phash_store::{Compaction, Contents, Info, OpenOptions, Reader, SegmentBytes, ViewSpec, Writer};
 
 use crate::error::{Error, Result};
 use crate::segments::MIN_CODES;
 
 /// How a database is to be compacted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Compacting {
-    /// How the index segments are built.
-    pub build: BuildParams,
+    /// How index segments are built; by default as they were.
+    pub layout: Option<Layout>,
+    /// Threads that build them. The result does not depend on it.
+    pub threads: NonZeroUsize,
 }
 
 /// What happens during a compaction.
@@ -64,8 +67,12 @@ pub fn compact(
     cancel: &AtomicBool,
     events: &mut dyn FnMut(CompactEvent<'_>),
 ) -> Result<Compacted> {
-    let schema = Reader::open(dir, OpenOptions::default())?.schema().clone();
+    let reader = Reader::open(dir, OpenOptions::default())?;
+    let schema = reader.schema().clone();
     let mut writer = Writer::open(dir, &schema)?;
+    let layouts: Vec<Option<Layout>> = schema.views.iter().map(|view| layout(&reader, view)).collect();
+    // A snapshot would keep the catalog from being shrunk.
+    drop(reader);
     let info = || -> Result<Info> { Ok(Reader::open(dir, OpenOptions::default())?.info()?) };
     let before = info()?;
     let check = || if cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) };
@@ -75,12 +82,16 @@ pub fn compact(
             !cancel.load(Ordering::Relaxed)
         };
         let mut compaction = writer.compact(&mut progress)?.ok_or(Error::Cancelled)?;
-        for view in &schema.views {
-            check()?;
-            let view = (view.name.as_str(), view.words);
-            match schema.contents {
-                Contents::Models => index_models(&mut compaction, view, &options.build, events)?,
-                Contents::Codes => index_codes(&mut compaction, view, &options.build, events)?,
+        for (view, layout) in schema.views.iter().zip(layouts) {
+            let layout = options.layout.or(layout).unwrap_or_default();
+            let params = BuildParams::default().with_layout(layout).with_threads(options.threads.get());
+            let mut index =
+                Indexing { compaction: &mut compaction, view: &view.name, params, cancel, events };
+            match view.words {
+                1 => index.build::<1>(schema.contents)?,
+                2 => index.build::<2>(schema.contents)?,
+                4 => index.build::<4>(schema.contents)?,
+                _ => index.build::<8>(schema.contents)?,
             }
         }
         check()?;
@@ -92,64 +103,57 @@ pub fn compact(
     Ok(Compacted { before, after: info()? })
 }
 
-type Events<'e> = &'e mut dyn FnMut(CompactEvent<'_>);
-
-/// Builds the segment of a view of models.
-fn index_models(
-    compaction: &mut Compaction<'_>,
-    (view, words): (&str, u32),
-    params: &BuildParams,
-    events: Events<'_>,
-) -> Result<()> {
-    match words {
-        1 => build(compaction, view, &compaction.codes::<1>(view)?, params, events),
-        2 => build(compaction, view, &compaction.codes::<2>(view)?, params, events),
-        4 => build(compaction, view, &compaction.codes::<4>(view)?, params, events),
-        _ => build(compaction, view, &compaction.codes::<8>(view)?, params, events),
-    }
+/// The layout of a view's first index segment that can be used.
+fn layout(reader: &Reader, view: &ViewSpec) -> Option<Layout> {
+    let stored = reader.segments(&view.name).ok()?;
+    let of = |bytes: &SegmentBytes| match view.words {
+        1 => Segment::<1, _>::open(bytes.clone()).map(|segment| segment.layout()),
+        2 => Segment::<2, _>::open(bytes.clone()).map(|segment| segment.layout()),
+        4 => Segment::<4, _>::open(bytes.clone()).map(|segment| segment.layout()),
+        _ => Segment::<8, _>::open(bytes.clone()).map(|segment| segment.layout()),
+    };
+    stored.iter().find_map(|(_, bytes)| of(bytes.as_ref().ok()?).ok())
 }
 
-/// Builds the segment of raw codes.
-fn index_codes(
-    compaction: &mut Compaction<'_>,
-    (view, words): (&str, u32),
-    params: &BuildParams,
-    events: Events<'_>,
-) -> Result<()> {
-    match words {
-        1 => build(compaction, view, &compaction.raw_codes::<1>()?, params, events),
-        2 => build(compaction, view, &compaction.raw_codes::<2>()?, params, events),
-        4 => build(compaction, view, &compaction.raw_codes::<4>()?, params, events),
-        _ => build(compaction, view, &compaction.raw_codes::<8>()?, params, events),
-    }
+/// The building of one view's segment.
+struct Indexing<'c, 'w, 'e, 'f> {
+    compaction: &'c mut Compaction<'w>,
+    view: &'c str,
+    params: BuildParams,
+    cancel: &'c AtomicBool,
+    events: &'e mut (dyn FnMut(CompactEvent<'_>) + 'f),
 }
 
-/// Builds one segment over all codes of a view, if they are many enough.
-fn build<const W: usize>(
-    compaction: &mut Compaction<'_>,
-    view: &str,
-    codes: &CodeView<W>,
-    params: &BuildParams,
-    events: Events<'_>,
-) -> Result<()> {
-    let ids = 0..codes.len();
-    if ids.end < MIN_CODES {
-        return Ok(());
+impl Indexing<'_, '_, '_, '_> {
+    /// Builds one segment over all codes, if they are many enough.
+    fn build<const W: usize>(&mut self, contents: Contents) -> Result<()> {
+        let (view, params, cancel) = (self.view, &self.params, self.cancel);
+        let codes = match contents {
+            Contents::Models => self.compaction.codes::<W>(view)?,
+            Contents::Codes => self.compaction.raw_codes::<W>()?,
+        };
+        let ids = 0..codes.len();
+        if ids.end < MIN_CODES {
+            return Ok(());
+        }
+        (self.events)(CompactEvent::Indexing { view, codes: ids.end });
+        let mut failure = None;
+        let written = self.compaction.add_segment_with(view, ids.clone(), &mut |out| {
+            phash_index::write_segment_until(&codes, ids.clone(), None, params, cancel, out).map_err(
+                |error| match error {
+                    phash_index::Error::Io(error) => error,
+                    other => {
+                        failure = Some(other);
+                        std::io::Error::other("the segment could not be built")
+                    }
+                },
+            )?;
+            Ok(())
+        });
+        match failure {
+            Some(phash_index::Error::Cancelled) => Err(Error::Cancelled),
+            Some(source) => Err(Error::Index { view: view.to_owned(), source }),
+            None => Ok(written?),
+        }
     }
-    events(CompactEvent::Indexing { view, codes: ids.end });
-    let mut failure = None;
-    let written = compaction.add_segment_with(view, ids.clone(), &mut |out| {
-        phash_index::write_segment(codes, ids.clone(), params, out).map_err(|error| match error {
-            phash_index::Error::Io(error) => error,
-            other => {
-                failure = Some(other);
-                std::io::Error::other("the segment could not be built")
-            }
-        })?;
-        Ok(())
-    });
-    if let Some(source) = failure {
-        return Err(Error::Index { view: view.to_owned(), source });
-    }
-    Ok(written?)
 }

@@ -47,7 +47,7 @@ of what stays.
 
 ", super::exit_status!()))]
 pub(crate) struct CompactArgs {
-    /// Index segments: small, or fast [default: compact]
+    /// Index segments: small, or fast [default: as they were]
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<LayoutArg>,
 }

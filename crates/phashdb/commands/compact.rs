@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use phash_library::{BuildParams, CompactEvent, Compacted, Compacting, Info, Layout, compact};
+use phash_library::{CompactEvent, Compacted, Compacting, Info, Layout, compact};
 
 use crate::args::CompactArgs;
 use crate::exit::ExitStatus;
@@ -14,10 +14,9 @@ use crate::progress::Progress;
 
 pub(super) fn run(args: &CompactArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let layout = args.layout.map_or(Layout::Compact, Layout::from);
-    let build = BuildParams::default().with_layout(layout).with_threads(high.threads.get());
+    let options = Compacting { layout: args.layout.map(Layout::from), threads: high.threads };
     let progress = Progress::new("compact");
-    let result = compact(&high.db, &Compacting { build }, &high.cancel, &mut |event| match event {
+    let result = compact(&high.db, &options, &high.cancel, &mut |event| match event {
         CompactEvent::Copied { codes, of } => progress.message(format!(
             "copied {} of {}",
             number::count(codes),

@@ -154,7 +154,7 @@ fn segments_below_the_first_removed_id_stay_and_new_ones_are_published_with_the_
     writer.commit().unwrap();
     writer.remove(&ids(&[31, 99])).unwrap();
     let mut compaction = writer.compact(&mut |_, _| true).unwrap().unwrap();
-    assert_eq!(compaction.segments("energy").unwrap(), [0..30]);
+    assert_eq!(compaction.segments("energy").unwrap(), std::slice::from_ref(&(0..30)));
     assert_eq!(compaction.codes::<4>("energy").unwrap().get(31).unwrap().as_bytes(), energy(32));
     let write = &mut |file: &mut dyn std::io::Write| file.write_all(b"new");
     assert!(matches!(compaction.add_segment_with("energy", 30..99, write), Err(Error::InvalidInput { .. })));
