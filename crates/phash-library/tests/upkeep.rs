@@ -102,7 +102,7 @@ fn removed_raw_codes_are_never_found_and_a_compacted_database_never_had_them() {
     check(&library, &live);
     assert!(library.code(5).is_none());
     assert!(matches!(library.code_of(5), Err(Error::NoSuchCode { id: 5, .. })));
-    let groups = library.duplicates(2, THREADS, &AtomicBool::new(false)).unwrap();
+    let groups = library.duplicates(2, THREADS, &AtomicBool::new(false), &|_| {}).unwrap();
     let grouped: BTreeSet<u32> =
         groups.iter().flat_map(|group| group.members.iter().map(|&(id, _)| id)).collect();
     assert!(!grouped.is_empty() && grouped.iter().all(|&id| !is_gone(id)));

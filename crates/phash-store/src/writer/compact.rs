@@ -328,11 +328,19 @@ impl<'w> Compaction<'w> {
         for (file, &tail) in self.files.iter_mut().zip(&self.head.tails) {
             file.published(tail);
         }
+        let names = (0..writer.files.len()).map(|number| writer.dir.join(writer.head.file(number).name()));
+        let mut old: Vec<PathBuf> = names.collect();
+        for row in writer.segments.iter().filter(|row| !self.segments.contains(row)) {
+            let view = &writer.head.schema.views[row.view as usize].name;
+            old.push(segment::path(&writer.dir, view, row));
+        }
         writer.files = std::mem::take(&mut self.files);
         writer.segments = std::mem::take(&mut self.segments);
         writer.head = self.head.clone();
-        // What cannot be removed now, the next opening removes.
-        let _ = writer.remove_orphans();
+        for path in old {
+            // What cannot be removed now, the next opening removes.
+            let _ = writer.vfs.remove(&path);
+        }
         Ok(())
     }
 }

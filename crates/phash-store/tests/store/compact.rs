@@ -6,13 +6,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_code::Codes;
-use phash_store::{Error, Reader, Store, Writer};
+use phash_store::{Error, Reader, Result, Schema, Store, Writer};
 use roaring::RoaringBitmap;
 
 use crate::codes;
 use crate::common::*;
-use crate::fault_vfs::{Fault, FaultVfs};
+use crate::fault_vfs::FaultVfs;
+use crate::medium::Image;
 use crate::remove::ids;
+use crate::workloads::{Commit, Workload};
 
 /// What is removed of `0..count`: every third, and a whole block.
 fn gone(count: u32) -> RoaringBitmap {
@@ -307,113 +309,164 @@ fn readers_that_open_and_refresh_during_compactions_see_whole_databases() {
     });
 }
 
-/// Removes and compacts a database of 2100 models on a faulty medium. `acknowledged` is the number of steps that returned.
-fn remove_and_compact(vfs: &FaultVfs, dir: &Path, acknowledged: &mut u32) -> phash_store::Result<()> {
-    let mut writer = Writer::open_on(vfs.shared(), dir, &schema())?.with_clock(clock);
-    if *acknowledged < 1 {
-        writer.remove(&gone(2100))?;
-        writer.commit()?;
-        *acknowledged = 1;
-    }
-    if *acknowledged < 2 {
-        let Some(mut compaction) = writer.compact(&mut |_, _| true)? else { return Ok(()) };
-        let live = u32::try_from(2100 - gone(2100).len()).unwrap();
-        compaction.add_segment_with("energy", 0..live, &mut |file| file.write_all(b"segment"))?;
-        compaction.publish()?;
-        *acknowledged = 2;
-    }
-    put_range(&mut writer, 9000..9003)?;
-    writer.commit()?;
-    *acknowledged = 3;
-    Ok(())
+/// A removal, a compaction and an ingest, of models or raw codes: states 1, 2 and 3. Interrupted and failed at every call, and
+/// cut off, by `calls` and `power_cuts`.
+pub(crate) struct RemoveAndCompact {
+    pub(crate) raw: bool,
 }
 
-/// The state after each step, as text.
-fn state(reader: &Reader) -> (u32, u32, u64, String) {
-    let labels = reader.models().map(|model| model.unwrap().sources[0].label.clone()).collect::<Vec<_>>();
-    (reader.live_count(), reader.info().unwrap().compactions, reader.generation(), labels.join(" "))
-}
+/// The first number of what is put in after the compaction.
+const LATER: u64 = 9000;
 
-#[test]
-fn a_fault_at_any_operation_of_a_compaction_leaves_it_done_or_undone() {
-    let temporary = temp_dir();
-    let (start, dir) = (temporary.path().join("start"), temporary.path().join("db"));
-    let after = temporary.path().join("after");
-    let vfs = FaultVfs::default();
-    Store::create_on(&vfs.shared(), &start, &schema(), clock()).unwrap();
-    let mut writer = Writer::open_on(vfs.shared(), &start, &schema()).unwrap().with_clock(clock);
-    put_range(&mut writer, 0..2100).unwrap();
-    writer.commit().unwrap();
-    drop(writer);
-    let replace = |from: &Path, to: &Path| {
-        let _ = fs::remove_dir_all(to);
-        copy_dir(from, to);
-    };
-    let begin = || {
-        replace(&start, &dir);
-        vfs.moved(&start, &dir)
-    };
-    let open = |vfs: &FaultVfs| Reader::open_on(vfs.shared(), &dir, NO_MMAP);
-    // The states that there may be, in order.
-    let mut states = Vec::new();
-    let whole = begin();
-    states.push(state(&open(&whole).unwrap()));
-    let mut writer = Writer::open_on(whole.shared(), &dir, &schema()).unwrap();
-    writer.remove(&gone(2100)).unwrap();
-    writer.commit().unwrap();
-    drop(writer);
-    states.push(state(&open(&whole).unwrap()));
-    let mut acknowledged = 1;
-    let mut writer = Writer::open_on(whole.shared(), &dir, &schema()).unwrap();
-    compact(&mut writer);
-    drop(writer);
-    states.push(state(&open(&whole).unwrap()));
-    acknowledged += 1;
-    remove_and_compact(&whole, &dir, &mut acknowledged).unwrap();
-    states.push(state(&open(&whole).unwrap()));
+impl RemoveAndCompact {
+    fn schema(&self) -> Schema {
+        if self.raw { codes::raw() } else { schema() }
+    }
 
-    let counted = begin();
-    remove_and_compact(&counted, &dir, &mut 0).unwrap();
-    assert_eq!(state(&open(&counted).unwrap()), states[3]);
-    let ops = counted.ops();
-    assert!(ops > 25, "the workload has shrunk to {ops} operations");
-    for at in 1..=ops {
-        for fault in [Fault::Die(at), Fault::Once(at), Fault::Full(at)] {
-            let vfs = begin();
-            vfs.set_fault(Some(fault));
-            let mut acknowledged = 0;
-            let result = remove_and_compact(&vfs, &dir, &mut acknowledged);
-            let place = format!("{fault:?}: {}", vfs.op(at));
-            assert!(result.is_err() || vfs.op(at).starts_with("remove"), "{place}: no error");
-            replace(&dir, &after);
-            let mut seed = at * 77 + 1;
-            let mut coin = || {
-                seed ^= seed << 13;
-                seed ^= seed >> 7;
-                seed ^= seed << 17;
-                seed.is_multiple_of(3)
-            };
-            for image in [vfs.power_cut(&mut || false), vfs.power_cut(&mut coin), vfs.process_death()] {
-                replace(&after, &dir);
-                let found = state(&open(&image).unwrap_or_else(|e| panic!("{place}: {e}")));
-                let step = states.iter().position(|state| *state == found);
-                // What was reported is there; the step in progress is wholly there or not at all.
-                let step = step.unwrap_or_else(|| panic!("{place}: {found:?}"));
-                let done = u32::try_from(step).unwrap();
-                assert!(done == acknowledged || done == acknowledged + 1, "{place}: {done}, {acknowledged}");
-                let writer = Writer::open_on(image.shared(), &dir, &schema());
-                drop(writer.unwrap_or_else(|e| panic!("{place}: {e}")));
-                let reader = open(&image).unwrap();
-                assert_eq!(state(&reader), states[step], "{place}");
-                let report = reader.verify(&mut |_, _| {}).unwrap();
-                assert!(report.is_sound() && report.uncommitted_bytes == 0, "{place}: {report:?}");
-                let files = image.shared().list(&dir).unwrap();
-                assert_eq!(files.len(), 4, "{place}: left over: {files:?}");
-                let mut acknowledged = done;
-                remove_and_compact(&image, &dir, &mut acknowledged)
-                    .unwrap_or_else(|e| panic!("{place}: going on: {e}"));
-                assert_eq!(state(&open(&image).unwrap()).0, states[3].0, "{place}");
+    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
+        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
+    }
+
+    fn view(&self) -> &'static str {
+        if self.raw { "raw" } else { "energy" }
+    }
+
+    /// How many there are before; rows of models cost time.
+    fn count(&self) -> u32 {
+        if self.raw { 2060 } else { 50 }
+    }
+
+    fn gone(&self) -> RoaringBitmap {
+        (0..self.count()).filter(|id| id % 3 == 1).collect()
+    }
+
+    /// The numbers of what is live in a state.
+    fn live(&self, state: u64) -> Vec<u64> {
+        let gone = if state > 0 { self.gone() } else { RoaringBitmap::new() };
+        let first = (0..self.count()).filter(|&id| !gone.contains(id)).map(u64::from);
+        first.chain((3..=state).map(|state| LATER + state)).collect()
+    }
+
+    fn put(&self, writer: &mut Writer, number: u64) -> Result<()> {
+        if self.raw {
+            writer.put_code(&codes::code(number), codes::label(number).as_deref())?;
+        } else {
+            put(writer, &format!("m/{number}"), number, 0)?;
+        }
+        Ok(())
+    }
+
+    /// What a reader sees, by the numbers of what was put: codes, labels, tensors.
+    fn check(&self, reader: &Reader, live: &[u64]) {
+        assert_eq!(reader.live_count() as usize, live.len());
+        let removed = reader.removed().unwrap();
+        let ids = (0..reader.model_count().max(reader.code_count())).filter(|&id| !removed.contains(id));
+        if self.raw {
+            let (stored, labels) = (reader.raw_codes::<2>().unwrap(), reader.code_labels().unwrap());
+            for (id, &number) in ids.zip(live) {
+                assert_eq!(stored.get(id).unwrap().as_bytes(), codes::code(number), "code {id}");
+                assert_eq!(labels.get(id).unwrap(), codes::label(number), "label {id}");
+            }
+            return;
+        }
+        let (stored, tensors) =
+            (reader.codes::<4>("energy").unwrap(), reader.tensor_codes::<4>("energy").unwrap());
+        let voids = reader.voids("blocks").unwrap();
+        for ((model, id), &number) in reader.models().zip(ids).zip(live) {
+            let model = model.unwrap();
+            assert_eq!((model.id, &model.sources[0].label), (id, &format!("m/{number}")));
+            assert_eq!(stored.get(id).unwrap().as_bytes(), energy(number), "code {id}");
+            assert_eq!(voids.contains(id), blocks(number).is_none(), "void {id}");
+            assert_eq!(model.tensors.len() as u64, number % 3);
+            for (t, tensor) in (0u64..).zip(model.tensors) {
+                assert_eq!(tensors.get(tensor).unwrap().as_bytes(), bytes32(5, number * 3 + t));
             }
         }
+    }
+}
+
+impl Workload for RemoveAndCompact {
+    fn name(&self) -> &'static str {
+        if self.raw { "removal and compaction of codes" } else { "removal and compaction of models" }
+    }
+
+    fn image(&self, root: &Path) -> Image {
+        let vfs = FaultVfs::boot(&Image::default(), root);
+        vfs.record();
+        let db = root.join("db");
+        Store::create_on(&vfs.shared(), &db, &self.schema(), clock()).unwrap();
+        let mut writer = self.writer(&vfs, &db).unwrap();
+        for number in 0..self.count() {
+            self.put(&mut writer, number.into()).unwrap();
+        }
+        writer.add_segment(self.view(), 0..1, b"stays").unwrap();
+        writer.add_segment(self.view(), 1..self.count(), b"goes").unwrap();
+        writer.commit().unwrap();
+        drop(writer);
+        vfs.live()
+    }
+
+    fn start(&self) -> u64 {
+        0
+    }
+
+    fn run(&self, vfs: &FaultVfs, db: &Path, commit: &mut Commit<'_>) -> Result<()> {
+        let mut writer = self.writer(vfs, db)?;
+        writer.remove(&self.gone())?;
+        commit(1, &mut || writer.commit())?;
+        let mut compaction = writer.compact(&mut |_, _| true)?.unwrap();
+        let live = u32::try_from(self.live(2).len()).unwrap();
+        compaction.add_segment_with(self.view(), 1..live, &mut |file| file.write_all(b"new"))?;
+        let mut compaction = Some(compaction);
+        commit(2, &mut || compaction.take().unwrap().publish())?;
+        drop(compaction);
+        self.put(&mut writer, LATER + 3)?;
+        commit(3, &mut || writer.commit())
+    }
+
+    fn state(&self, vfs: &FaultVfs, db: &Path) -> u64 {
+        let reader =
+            Reader::open_on(vfs.shared(), db, NO_MMAP).unwrap_or_else(|error| panic!("a reader: {error}"));
+        // The image is the first commit.
+        let state = reader.generation() - 1;
+        let info = reader.info().unwrap();
+        let expected = match state {
+            0 => (0, 0),
+            1 => (0, u32::try_from(self.gone().len()).unwrap()),
+            _ => (1, 0),
+        };
+        assert_eq!((info.compactions, info.removed), expected, "state {state}");
+        self.check(&reader, &self.live(state));
+        let segments = reader.segments(self.view()).unwrap().into_iter();
+        let segments: Vec<Vec<u8>> = segments.map(|(_, bytes)| bytes.unwrap().as_ref().to_vec()).collect();
+        assert_eq!(segments, [&b"stays"[..], if state < 2 { b"goes" } else { b"new" }]);
+        state
+    }
+
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64) {
+        let mut writer = self.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+        let names = vfs.shared().list(db).unwrap();
+        let files = names.iter().filter(|name| name.contains(".codes") || name.contains('+')).count();
+        assert_eq!(
+            files,
+            if self.raw && state < 2 {
+                1
+            } else if self.raw {
+                3
+            } else {
+                4
+            },
+            "left over: {names:?}"
+        );
+        let mut live = self.live(state);
+        self.put(&mut writer, LATER).unwrap_or_else(|error| panic!("going on: {error}"));
+        live.push(LATER);
+        writer.commit().unwrap_or_else(|error| panic!("going on: {error}"));
+        let open = || Reader::open_on(vfs.shared(), db, NO_MMAP).unwrap();
+        self.check(&open(), &live);
+        sound(&open());
+        writer.compact(&mut |_, _| true).unwrap().unwrap().publish().unwrap();
+        self.check(&open(), &live);
+        sound(&open());
     }
 }

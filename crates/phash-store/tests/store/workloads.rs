@@ -7,6 +7,7 @@ use phash_store::{Reader, Result, Schema, Store, Writer};
 
 use crate::codes::{self, raw};
 use crate::common::*;
+use crate::compact::RemoveAndCompact;
 use crate::fault_vfs::{Event, FaultVfs};
 use crate::medium::Image;
 
@@ -85,7 +86,8 @@ pub(crate) fn all() -> Vec<Box<dyn Workload>> {
         ingest("import of codes over the end of a block", true, &[1100], &[1130, 2047, 2050], false),
         ingest("import of codes over a torn tail", true, &[1100, 2040], &[2060, 2070], true),
     ];
-    ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>).collect()
+    let compactions = [false, true].map(|raw| Box::new(RemoveAndCompact { raw }) as Box<dyn Workload>);
+    ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>).chain(compactions).collect()
 }
 
 impl Ingest {
