@@ -13,11 +13,11 @@ Examples:
   phashdb rm --dry-run --id 12 --id 40
   phashdb --db images.phash rm --labels-from gone.txt
 
-A label is removed with all its versions; a model that stands under another label, too, stays there.
-With --id the model is removed whatever its labels; the version before it, if there is one, is
-current again. Of raw codes, all codes of a label are removed. All of it is one commit: done or not
-done. Searches do not find what was removed, and it can be put in again; its space is freed by
-compact. Files are not touched: an ingest of the same directory puts them in again.
+A label is removed with all its versions; a model that has another label, too, stays under it.
+With --id the model is removed whatever its labels; the version before it, if there is one,
+is current again. Of raw codes, all codes of a label are removed. All of it is one commit.
+Searches do not find what was removed, and it can be put in again; compact frees its space.
+Files are not touched: an ingest of the same directory puts them in again.
 
 ", super::exit_status!()))]
 pub(crate) struct RmArgs {
@@ -40,10 +40,10 @@ pub(crate) struct RmArgs {
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
-Frees the space of what was removed: codes and index segments are written anew and then published at
-once; until then an interruption changes nothing. Searches go on meanwhile. Ids become dense again,
-in the same order: a model or raw code behind a removed one gets a smaller id. Needs free space for a second copy
-of what stays.
+Frees the space of what was removed: codes and index segments are written anew, then published
+at once; until then an interruption changes nothing. Searches go on meanwhile. Ids become dense
+again, in the same order: what lies behind a removed model or raw code gets a smaller id. Needs
+free space for a second copy of what stays.
 
 ", super::exit_status!()))]
 pub(crate) struct CompactArgs {
