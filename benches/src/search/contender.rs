@@ -122,6 +122,12 @@ pub fn time_each<const W: usize, R>(
     queries.iter().map(time).collect()
 }
 
+/// As [`time_each`], once all queries have been asked untimed.
+pub fn time_again<const W: usize, R>(queries: &[Code<W>], mut search: impl FnMut(&Code<W>) -> R) -> Vec<f64> {
+    queries.iter().for_each(|query| drop(black_box(search(query))));
+    time_each(&Evict::new(0), queries, search)
+}
+
 /// Times a batch in this process.
 pub fn time_all<R>(evict: &Evict, batch: impl FnOnce() -> R) -> Vec<f64> {
     evict.run();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use phash_code::Code;
 use phash_index::Match;
 
-use super::contender::{Built, Contender, Evict, Fit, Skip, sorted, time_all, time_each};
+use super::contender::{Built, Contender, Evict, Fit, Skip, sorted, time_again, time_all, time_each};
 use super::memory;
 use super::task::{How, Task};
 use crate::codes::files::Filed;
@@ -70,8 +70,10 @@ impl<const W: usize> Built<W> for MihBuilt<'_, W> {
 
     fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
         let (index, queries, n) = (&self.index, &self.queries[..count], self.codes.len());
-        let How::Batch { threads } = how else {
-            return Ok(time_each(&self.evict, queries, search(index, task, n)));
+        let threads = match how {
+            How::One => return Ok(time_each(&self.evict, queries, search(index, task, n))),
+            How::Again => return Ok(time_again(queries, search(index, task, n))),
+            How::Batch { threads } => threads,
         };
         let part = queries.len().div_ceil(threads).max(1);
         let work = |queries: &[Code<W>]| queries.iter().map(search(index, task, n)).sum::<usize>();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use phash_code::Code;
 use phash_index::{BuildParams, Index, Match, Matches, SearchStats, Segment};
 
-use super::contender::{Built, Contender, Evict, Fit, Side, Skip, time_all, time_each};
+use super::contender::{Built, Contender, Evict, Fit, Side, Skip, time_again, time_all, time_each};
 use super::memory::{self, Buffer};
 use super::task::{How, Task};
 use crate::codes::files::Filed;
@@ -151,7 +151,7 @@ impl<const W: usize, B: AsRef<[u8]> + Sync> Built<W> for Indexed<'_, W, B> {
     fn answers(&mut self, task: Task, how: How, count: usize) -> Result<Vec<Vec<Match>>, Skip> {
         let (index, queries) = (self.index()?, &self.queries[..count]);
         let found = match how {
-            How::One => queries.iter().map(|query| ask(&index, task, query)).collect(),
+            How::One | How::Again => queries.iter().map(|query| ask(&index, task, query)).collect(),
             How::Batch { threads } => batch(&index, task, queries, threads),
         };
         Ok(found.into_iter().map(|found| found.matches).collect())
@@ -164,6 +164,10 @@ impl<const W: usize, B: AsRef<[u8]> + Sync> Built<W> for Indexed<'_, W, B> {
                 time_each(&self.evict, queries, |query| index.within(query, radius_bits))
             }
             (How::One, Task::Nearest(k)) => time_each(&self.evict, queries, |query| index.nearest(query, k)),
+            (How::Again, Task::Within(radius_bits)) => {
+                time_again(queries, |query| index.within(query, radius_bits))
+            }
+            (How::Again, Task::Nearest(k)) => time_again(queries, |query| index.nearest(query, k)),
             (How::Batch { threads }, _) => time_all(&self.evict, || batch(&index, task, queries, threads)),
         })
     }

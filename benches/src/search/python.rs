@@ -146,6 +146,7 @@ impl<const W: usize> Contender<W> for Library {
 
     fn can(&self, task: Task, how: How) -> bool {
         match (self.kind, task) {
+            _ if how == How::Again => false,
             // Beyond three flips a table a query takes seconds.
             (Kind::FaissMultiHash { tables, .. }, Task::Within(radius_bits)) => radius_bits / tables <= 4,
             // Its nearest are not exact.

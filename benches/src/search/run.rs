@@ -13,6 +13,9 @@ use super::{memory, oracle};
 use crate::codes::files::Filed;
 use crate::timing::median;
 
+/// Queries asked again and again.
+const AGAIN: usize = 100;
+
 /// What the codes of a run are.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -152,8 +155,8 @@ impl<const W: usize> Contest<'_, W> {
         let (name, side) = (contender.name(), contender.side());
         let mut searched = Vec::new();
         for &task in tasks {
-            for how in [How::One, How::Batch { threads: 1 }, How::Batch { threads: 2 }] {
-                let wanted = how == How::One || self.options.batch > 0;
+            for how in [How::One, How::Again, How::Batch { threads: 1 }, How::Batch { threads: 2 }] {
+                let wanted = !matches!(how, How::Batch { .. }) || self.options.batch > 0;
                 if !wanted || !contender.can(task, how) {
                     continue;
                 }
@@ -185,6 +188,7 @@ impl<const W: usize> Contest<'_, W> {
             How::One => {
                 (fitting(right.len(), try_ns).max(tried), fitting(right.len(), scan_try_ns).max(tried))
             }
+            How::Again => (fitting(right.len().min(AGAIN), try_ns).max(tried), tried),
             // A batch is what it is, but for rivals that would take minutes.
             How::Batch { .. } => {
                 let all = self.options.batch.min(self.filed.data.queries.len()).max(1);
@@ -215,7 +219,8 @@ impl<const W: usize> Contest<'_, W> {
         let mut sorted = own.clone();
         sorted.sort_by(f64::total_cmp);
         let at = |part: f64| sorted[((sorted.len() - 1) as f64 * part).round() as usize];
-        let (median_ns, p95_ns) = if how == How::One { (at(0.5), at(0.95)) } else { (mean_ns, mean_ns) };
+        let (median_ns, p95_ns) =
+            if matches!(how, How::One | How::Again) { (at(0.5), at(0.95)) } else { (mean_ns, mean_ns) };
         let scan_ns = if side == Side::Scan { mean_ns } else { each(&scan, scan_count) };
         let work = match (side, how) {
             (Side::Index, How::One) => built.work(task, count).unwrap_or_default(),

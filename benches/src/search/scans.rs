@@ -19,8 +19,8 @@ impl<const W: usize> Contender<W> for Scan {
         Side::Scan
     }
 
-    fn can(&self, _task: Task, _how: How) -> bool {
-        true
+    fn can(&self, _task: Task, how: How) -> bool {
+        how != How::Again
     }
 
     fn building_bytes_a_code(&self) -> f64 {
@@ -53,7 +53,7 @@ impl<const W: usize> Built<W> for Scanned<'_, W> {
     fn answers(&mut self, task: Task, how: How, count: usize) -> Result<Vec<Vec<Match>>, Skip> {
         let queries = &self.queries[..count];
         Ok(match how {
-            How::One => queries.iter().map(|query| self.one(task, query)).collect(),
+            How::One | How::Again => queries.iter().map(|query| self.one(task, query)).collect(),
             How::Batch { threads } => batch(self.codes, task, queries, threads),
         })
     }
@@ -61,7 +61,7 @@ impl<const W: usize> Built<W> for Scanned<'_, W> {
     fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
         let queries = &self.queries[..count];
         Ok(match how {
-            How::One => time_each(&self.evict, queries, |query| self.one(task, query)),
+            How::One | How::Again => time_each(&self.evict, queries, |query| self.one(task, query)),
             How::Batch { threads } => time_all(&self.evict, || batch(self.codes, task, queries, threads)),
         })
     }

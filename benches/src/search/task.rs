@@ -23,8 +23,10 @@ impl fmt::Display for Task {
 /// How queries are put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// One at a time, on one thread.
+    /// One at a time, on one thread, each as if for the first time: other memory was gone through before.
     One,
+    /// As `One`, but the same few queries again and again: all they touch may be in the caches.
+    Again,
     /// All at once, on so many threads.
     Batch {
         /// How many.
