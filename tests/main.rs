@@ -7,6 +7,7 @@ mod codes;
 mod codes_failures;
 mod codes_index;
 mod commands;
+mod durability;
 mod formats;
 mod ground_truth;
 mod hostile;

@@ -181,6 +181,11 @@ impl Catalog {
 
     /// Closes the connection; the last one to be closed empties the log into the file.
     pub(crate) fn close(self) -> Result<()> {
+        // Closing does it, too, but says nothing if it fails, as on a full disk.
+        let busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        if busy.map_err(|e| self.err("empty the log of the catalog", e))? {
+            return Err(self.damaged("log", "nobody else to use it", "it is in use"));
+        }
         let Self { conn, path, .. } = self;
         conn.close().map_err(|(_, e)| Error::catalog("close the catalog", &path, e))
     }

@@ -200,6 +200,9 @@ impl Workload for Ingest {
         let report = Self::reader(vfs, db).verify(&mut |_, _| {}).unwrap();
         assert!(report.is_sound(), "{report:?}");
         assert_eq!(report.uncommitted_bytes, 0, "not cut back");
+        let segments = Self::reader(vfs, db).segments(self.view()).unwrap().len();
+        let files = vfs.shared().list(&db.join("segments")).unwrap();
+        assert_eq!(files.len(), segments, "files that nobody names: {files:?}");
         self.put(&mut writer, state + 2).unwrap_or_else(|error| panic!("going on: {error}"));
         writer.commit().unwrap_or_else(|error| panic!("going on: {error}"));
         self.check(&Self::reader(vfs, db), state + 2);
