@@ -37,10 +37,22 @@ struct Rung {
 }
 
 /// The shells a query takes in one segment, and what they are expected to cost.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Allocation {
     rungs: Vec<Rung>,
     candidate_ns: f64,
+}
+
+/// A copy over an older one takes no memory.
+impl Clone for Allocation {
+    fn clone(&self) -> Self {
+        Self { rungs: self.rungs.clone(), candidate_ns: self.candidate_ns }
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        self.rungs.clone_from(&other.rungs);
+        self.candidate_ns = other.candidate_ns;
+    }
 }
 
 impl Allocation {

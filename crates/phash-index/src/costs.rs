@@ -1,7 +1,7 @@
 //! Owns the cost model: what a scan, a probe and a candidate take, so that an index is used only where it wins.
 //! Only speed depends on it, never an answer. Figures and their origin are in docs/search.md.
 
-use phash_code::Code;
+use phash_code::{Code, Kernel};
 
 use crate::ball::shell_size;
 use crate::cut::Substring;
@@ -52,8 +52,18 @@ const RANDOM_MEMORY_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 /// From this size on a scan runs at the speed of memory.
 const SCAN_MEMORY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 
-/// Bytes a nanosecond compared with each of many queries, from a core's own cache.
-const BATCHED_BYTES_PER_NS: f64 = 60.0;
+/// Bytes of codes that a kernel compares in a nanosecond, from a core's own cache: with one query, and, summed over the
+/// queries, with many at once, where each code is loaded once.
+fn compared_bytes_per_ns(kernel: Kernel) -> (f64, f64) {
+    match kernel.name() {
+        "avx512" => (110.0, 240.0),
+        "avx2" | "neon" => (45.0, 45.0),
+        _ => (15.0, 15.0),
+    }
+}
+
+/// The same from memory, at the most.
+const MEMORY_BYTES_PER_NS: f64 = 12.0;
 
 /// How far a size is on the way from a core's cache to memory, by its logarithm: 0 to 1.
 fn to_memory(bytes: f64, memory_bytes: f64) -> f64 {
@@ -65,9 +75,9 @@ fn access_ns(bytes: f64) -> f64 {
     2.0 + 18.0 * to_memory(bytes, RANDOM_MEMORY_BYTES).powi(2)
 }
 
-/// Bytes a nanosecond read one after the other from so many.
-fn stream_bytes_per_ns(bytes: f64) -> f64 {
-    110.0 - 98.0 * to_memory(bytes, SCAN_MEMORY_BYTES)
+/// Bytes a nanosecond compared one after the other of so many; `cached` of them from a core's own cache.
+fn stream_bytes_per_ns(bytes: f64, cached: f64) -> f64 {
+    cached - (cached - MEMORY_BYTES_PER_NS).max(0.0) * to_memory(bytes, SCAN_MEMORY_BYTES)
 }
 
 impl Costs {
@@ -83,14 +93,15 @@ impl Costs {
         let codes_bytes = f64::from(codes) * code_bytes;
         let all_bytes = codes_bytes + segment_bytes as f64;
         let sketch_bytes = 4.0 * planes as f64;
+        let (one, many) = compared_bytes_per_ns(Kernel::detect());
         Self {
             codes,
             planes,
             access_ns: access_ns(all_bytes),
             code_ns: access_ns(codes_bytes),
-            sketch_ns: sketch_bytes / stream_bytes_per_ns(all_bytes) + PLANE_NS * planes as f64,
-            scan_code_ns: code_bytes / stream_bytes_per_ns(codes_bytes),
-            batched_code_ns: code_bytes / BATCHED_BYTES_PER_NS,
+            sketch_ns: sketch_bytes / stream_bytes_per_ns(all_bytes, one) + PLANE_NS * planes as f64,
+            scan_code_ns: code_bytes / stream_bytes_per_ns(codes_bytes, one),
+            batched_code_ns: code_bytes / many,
             complete,
         }
     }
