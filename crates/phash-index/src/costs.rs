@@ -30,6 +30,8 @@ pub(crate) struct Costs {
 /// Setting up the search of a segment, and the view of each of its tables.
 const SEGMENT_NS: f64 = 120.0;
 const TABLE_NS: f64 = 6.0;
+/// For each bit of a code, working out how far the nearest of random codes are likely to be: a step for every second bit.
+const LIKELY_NS: f64 = 0.6;
 /// Working out what a table's next shell costs, and comparing it with the others'.
 const EXPECT_NS: f64 = 12.0;
 const COMPARE_NS: f64 = 0.8;
@@ -56,7 +58,7 @@ const SCAN_MEMORY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// queries, with many at once, where each code is loaded once.
 fn compared_bytes_per_ns(kernel: Kernel) -> (f64, f64) {
     match kernel.name() {
-        "avx512" => (110.0, 240.0),
+        "avx512" => (150.0, 240.0),
         "avx2" | "neon" => (45.0, 45.0),
         _ => (15.0, 15.0),
     }
@@ -129,6 +131,11 @@ impl Costs {
     /// Reading the estimates of that many tables.
     pub(crate) fn estimates(&self, tables: usize) -> f64 {
         tables as f64 * self.access_ns
+    }
+
+    /// Working out how far the nearest of random codes of so many bits are likely to be.
+    pub(crate) fn likely(&self, bits: u32) -> f64 {
+        LIKELY_NS * f64::from(bits)
     }
 
     /// Choosing so many shells among that many tables.

@@ -16,6 +16,9 @@ use crate::topk::TopK;
 use crate::within::Within;
 use crate::{Count, Error, Limit, Match, Matches, SearchStats, Segment, Strategy};
 
+/// Codes of so many bytes are scanned in about the time that it takes to set up the search of a segment.
+const FEW_BYTES: usize = 32 * 1024;
+
 /// A search over codes by the index segments that cover them, wholly or in part. Cheap to make; immutable; may be
 /// shared between threads if the codes may.
 #[derive(Debug)]
@@ -97,8 +100,11 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// number of codes (docs/search.md). Memory linear in the matches and candidates.
     pub fn within(&self, query: &Code<W>, radius_bits: u32) -> Matches {
         let mut matches = Vec::new();
-        let (stats, complete) =
-            with_scratch(|scratch| self.within_into(scratch, query, radius_bits, &mut matches));
+        let (stats, complete) = if self.few() {
+            self.scan_few(query, radius_bits, &mut matches)
+        } else {
+            with_scratch(|scratch| self.within_into(scratch, query, radius_bits, &mut matches))
+        };
         Matches { matches, complete, stats }
     }
 
@@ -111,13 +117,23 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         radius_bits: u32,
         matches: &mut Vec<Match>,
     ) -> (SearchStats, bool) {
+        if self.few() {
+            return self.scan_few(query, radius_bits, matches);
+        }
         matches.clear();
-        let (stats, complete) = self.visit_within(scratch, query, radius_bits, |found| {
-            matches.push(found);
-            ControlFlow::Continue(())
-        });
+        let (account, mut stats) = (Account::new(self.limit), SearchStats::default());
+        let mut left = std::mem::take(&mut scratch.left);
+        let search = Within { query, radius_bits: radius_bits.min(Code::<W>::BITS) };
+        let mut hit = |id, distance_bits| matches.push(Match { distance_bits, id });
+        let budget_ns = |segment: &_| self.budget_ns(segment);
+        let mut work = Work { scratch, account: &account, stats: &mut stats };
+        let probed = self.probe_within(&search, budget_ns, &mut work, &mut hit, &mut left);
+        for ids in left.drain(..) {
+            self.scan(&account).collect(ids, query, search.radius_bits, &mut stats, matches);
+        }
+        scratch.left = left;
         in_order(matches, &stats);
-        (stats, complete)
+        (stats.planned(probed), account.complete())
     }
 
     /// How many codes lie within `radius_bits` (inclusive) of the query. Exact; as [`Self::within`], but keeps and sorts
@@ -181,6 +197,10 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         left: &mut Vec<Range<u32>>,
     ) -> bool {
         left.clear();
+        if self.few() {
+            left.push(0..self.codes.len());
+            return false;
+        }
         left.extend(self.unindexed());
         let mut probed = false;
         for segment in self.segments {
@@ -235,6 +255,11 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let mut top = TopK::in_buffer(k, radius_bits, std::mem::take(matches));
         let mut stats = SearchStats::default();
         let account = Account::new(self.limit);
+        if self.few() {
+            self.scan(&account).nearest(0..self.codes.len(), query, &mut top, &mut stats);
+            *matches = top.into_sorted();
+            return (stats.planned(false), account.complete());
+        }
         // What has to be scanned anyhow goes first: the nearer its codes, the less is left to look for.
         for ids in self.unindexed() {
             self.scan(&account).nearest(ids, query, &mut top, &mut stats);
@@ -299,6 +324,21 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// The scan of what the index leaves.
     pub(crate) fn scan<'s>(&'s self, account: &'s Account<'s>) -> Scan<'s, C> {
         Scan { codes: self.codes, filter: self.filter, account }
+    }
+
+    /// Whether there are so few codes that scanning them takes less time than finding out what else could be done.
+    fn few(&self) -> bool {
+        self.strategy == Strategy::Auto && self.codes.len() as usize <= FEW_BYTES / Code::<W>::BYTES.max(1)
+    }
+
+    /// The radius search of few codes.
+    fn scan_few(&self, query: &Code<W>, radius_bits: u32, matches: &mut Vec<Match>) -> (SearchStats, bool) {
+        let account = Account::new(self.limit);
+        let mut stats = SearchStats::default();
+        matches.clear();
+        self.scan(&account).collect(0..self.codes.len(), query, radius_bits, &mut stats, matches);
+        in_order(matches, &stats);
+        (stats.planned(false), account.complete())
     }
 
     /// What a search of a segment may take.

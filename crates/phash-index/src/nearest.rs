@@ -9,6 +9,7 @@ use crate::pages::Damaged;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, Work};
 use crate::topk::TopK;
+use crate::within::IN_VAIN;
 use crate::{Match, Segment};
 
 /// The part of the budget risked on the chance that the nearest codes are nearer than random ones would be; for the k-th
@@ -51,15 +52,18 @@ impl<const W: usize> Nearest<'_, W> {
         let risk_ns = budget_ns * RISK / (self.k as f64).sqrt();
         let tables = segment.tables().len();
         let estimated = if segment.even().is_some() { 0 } else { tables };
-        let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated);
-        if spent_ns + costs.batch() > budget_ns * CLEARLY {
+        let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated) + costs.likely(Code::<W>::BITS);
+        if spent_ns > budget_ns * IN_VAIN {
             return Ok(false);
         }
         // Where the equal buckets alone are too much to risk, codes spread evenly tell whether it can be worth it at all.
         let even_ns = |shells: u32| costs.even_probes(segment.tables(), shells);
         let likely_bits = likely_bits(allowed, Code::<W>::BITS, self.k).min(bound_bits);
+        spent_ns += costs.choose(likely_bits + 1, tables);
         let candidate_ns = costs.candidate(likely_bits);
-        if spent_ns + costs.batch() + even_ns(1) > risk_ns && spent_ns + even_ns(likely_bits + 1) > budget_ns
+        let first_ns = spent_ns + costs.batch() + even_ns(1);
+        if spent_ns > budget_ns * IN_VAIN
+            || (first_ns > risk_ns && spent_ns + even_ns(likely_bits + 1) > budget_ns)
         {
             return Ok(false);
         }

@@ -23,9 +23,7 @@ pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, 
     let mut matches = Vec::new();
     let scan = Scan { codes, filter: Filter::default(), account: &Account::new(Limit::default()) };
     let mut stats = SearchStats::default();
-    scan.within(0..codes.len(), query, radius_bits, &mut stats, &mut |id, distance_bits| {
-        matches.push(Match { distance_bits, id });
-    });
+    scan.collect(0..codes.len(), query, radius_bits, &mut stats, &mut matches);
     matches.sort_unstable_by_key(Match::key);
     Matches { matches, complete: true, stats }
 }
@@ -50,9 +48,27 @@ pub(crate) struct Scan<'a, C: ?Sized> {
 }
 
 impl<C: ?Sized> Scan<'_, C> {
-    /// Calls `hit(id, distance_bits)` for the codes `ids` within the radius that are wanted, by ascending id.
-    // Not inlined, so that a scan runs the same machine code whoever asks for it.
+    /// Adds the codes `ids` within the radius that are wanted to `matches`, by ascending id.
+    // One machine code, whoever asks: a search that falls back on it is to be as fast as the scan itself, down to where the
+    // loops lie.
     #[inline(never)]
+    pub(crate) fn collect<const W: usize>(
+        &self,
+        ids: Range<u32>,
+        query: &Code<W>,
+        radius_bits: u32,
+        stats: &mut SearchStats,
+        matches: &mut Vec<Match>,
+    ) where
+        C: Codes<W>,
+    {
+        self.within(ids, query, radius_bits, stats, &mut |id, distance_bits| {
+            matches.push(Match { distance_bits, id });
+        });
+    }
+
+    /// Calls `hit(id, distance_bits)` for the codes `ids` within the radius that are wanted, by ascending id.
+    #[inline]
     pub(crate) fn within<const W: usize>(
         &self,
         ids: Range<u32>,
@@ -143,8 +159,11 @@ impl<C: ?Sized> Scan<'_, C> {
     where
         C: Codes<W>,
     {
+        if self.filter.allow.is_none() {
+            return false;
+        }
         let costs = Costs::of::<W>(ids.end - ids.start, 0, 0, false);
-        self.filter.allow.is_some() && self.filter.allowed(ids.clone()) as f64 * costs.fetch() < costs.scan()
+        self.filter.allowed(ids.clone()) as f64 * costs.fetch() < costs.scan()
     }
 
     fn for_each_listed<const W: usize>(

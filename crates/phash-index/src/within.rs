@@ -13,6 +13,9 @@ use crate::scratch::{Scratch, Work};
 /// The part of a budget that a plan may be expected to take: what is left is for errors of the model.
 const CLEARLY: f64 = 0.9;
 
+/// The part of a budget that may be spent on a plan that comes to nothing.
+pub(crate) const IN_VAIN: f64 = 0.1;
+
 /// A radius search of one segment.
 pub(crate) struct Within<'q, const W: usize> {
     pub(crate) query: &'q Code<W>,
@@ -32,14 +35,19 @@ pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
 }
 
 impl<const W: usize> Within<'_, W> {
-    /// What it takes before the first bucket is looked up.
-    fn begin_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
+    /// What it takes to make a plan.
+    fn plan_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
         let (costs, tables) = (segment.costs(), segment.tables().len());
         let choosing_ns = match segment.even() {
             Some(_) => 0.0,
             None => costs.estimates(tables) + costs.choose(self.radius_bits + 1, tables),
         };
-        costs.set_up(tables) + choosing_ns + costs.batch()
+        costs.set_up(tables) + choosing_ns
+    }
+
+    /// What it takes before the first bucket is gone through, beside looking it up.
+    fn begin_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
+        self.plan_ns(segment) + segment.costs().batch()
     }
 
     /// What the search of an even segment is expected to take: the same for every query.
@@ -100,8 +108,8 @@ impl<const W: usize> Within<'_, W> {
         work: &mut Work<'_>,
         hit: impl FnMut(u32, u32),
     ) -> Result<bool, Damaged> {
-        // The cheaper question first: a few codes are scanned in less time than the other takes.
-        if !affords(budget_ns, self.begin_ns(segment)) || !affords(budget_ns, self.least_ns(segment)) {
+        let in_vain_ns = if segment.even().is_some() { 0.0 } else { self.plan_ns(segment) };
+        if in_vain_ns > budget_ns * IN_VAIN || !affords(budget_ns, self.least_ns(segment)) {
             return Ok(false);
         }
         let costs = segment.costs();

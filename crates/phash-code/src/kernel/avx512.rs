@@ -123,19 +123,51 @@ pub(super) fn within<const W: usize>(
     };
     let radius = _mm512_set1_epi64(i64::from(radius_bits));
     let (rows, _) = Code::raw_words_slice(codes).as_chunks::<8>();
-    for (number, block) in rows.chunks_exact(W).enumerate() {
-        let sums = block_distances::<W>(repeated, block);
-        let mut hits = _mm512_cmple_epu64_mask(sums, radius);
+    // Four blocks to a branch: then it matters little where in memory the loop lies, which was worth up to half. Blocks of
+    // eight rows are long enough, and four of them more than there are registers.
+    let (fours, _) = rows.split_at(if W < 8 { rows.len() } else { 0 });
+    let fours = fours.chunks_exact(4 * W);
+    let rest = if W < 8 { fours.remainder() } else { rows };
+    let mut place = first;
+    for four in fours {
+        let (ab, cd) = four.split_at(2 * W);
+        let ((a, b), (c, d)) = (ab.split_at(W), cd.split_at(W));
+        let a = block_distances::<W>(repeated, a);
+        let b = block_distances::<W>(repeated, b);
+        let c = block_distances::<W>(repeated, c);
+        let d = block_distances::<W>(repeated, d);
+        let hits = [
+            _mm512_cmple_epu64_mask(a, radius),
+            _mm512_cmple_epu64_mask(b, radius),
+            _mm512_cmple_epu64_mask(c, radius),
+            _mm512_cmple_epu64_mask(d, radius),
+        ];
+        // A bit a code, in order.
+        let hits = u32::from_le_bytes(hits);
         if hits != 0 {
-            let sums = store(sums);
-            while hits != 0 {
-                let lane = hits.trailing_zeros() as usize;
-                #[expect(clippy::cast_possible_truncation, reason = "a distance is at most 512")]
-                found(first + number * BLOCK + lane, sums[lane] as u32);
-                hits &= hits - 1;
-            }
+            report(hits, &[store(a), store(b), store(c), store(d)], place, &mut found);
         }
+        place += 4 * BLOCK;
+    }
+    for block in rest.chunks_exact(W) {
+        let sums = block_distances::<W>(repeated, block);
+        let hits = _mm512_cmple_epu64_mask(sums, radius);
+        if hits != 0 {
+            report(u32::from(hits), &[store(sums)], place, &mut found);
+        }
+        place += BLOCK;
     }
     let tail = codes.len() / BLOCK * BLOCK;
     portable::within(query, &codes[tail..], radius_bits, first + tail, found);
+}
+
+/// Reports the codes whose bit is set, the first one being at `place`.
+#[inline(always)]
+fn report(mut hits: u32, sums: &[[u64; BLOCK]], place: usize, found: &mut impl FnMut(usize, u32)) {
+    while hits != 0 {
+        let at = hits.trailing_zeros() as usize;
+        #[expect(clippy::cast_possible_truncation, reason = "a distance is at most 512")]
+        found(place + at, sums.as_flattened()[at] as u32);
+        hits &= hits - 1;
+    }
 }
