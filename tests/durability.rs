@@ -148,6 +148,7 @@ fn sh(sandbox: &Sandbox, wrapper: &[&str], script: &str) -> Output {
 }
 
 /// Whether a tool can be used here; says so if not.
+#[expect(clippy::print_stdout, reason = "what a test leaves out is to be seen with its output")]
 fn works(wrapper: &[&str]) -> bool {
     let works =
         Command::new(wrapper[0]).args(&wrapper[1..]).output().is_ok_and(|output| output.status.success());
