@@ -232,7 +232,7 @@ mod tests {
         let (count, steps) = (tail.tables.len(), radius_bits as usize + 1);
         let mut looked = Looked { whole: true, ..Looked::default() };
         for (number, Table { substring, buckets }) in tail.tables.iter().enumerate() {
-            let shells = (steps / count + usize::from(number < steps % count)) as u32;
+            let shells = u32::try_from(steps / count + usize::from(number < steps % count)).unwrap();
             let bits = substring.first_bit..substring.first_bit + substring.len_bits;
             let distance = |id: u32| -> u32 {
                 bits.clone().map(|bit| u32::from(codes[id as usize].bit(bit) != query.bit(bit))).sum()
