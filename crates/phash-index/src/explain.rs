@@ -64,7 +64,11 @@ impl<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'_, W, C, B> {
                 let probes = |&(len_bits, taken): &(u32, u32)| -> u64 {
                     (0..taken).map(|distance_bits| u64::from(shell_size(len_bits, distance_bits))).sum()
                 };
-                let by_index = planned.is_ok() && affords(self.budget_ns(segment), expected.ns);
+                let budget_ns = self.budget_ns(segment);
+                let by_index = planned.is_ok()
+                    && !self.few()
+                    && search.is_worth_planning(segment, budget_ns)
+                    && affords(budget_ns, expected.ns);
                 SegmentPlan {
                     ids: segment.ids(),
                     plan: if by_index { Plan::Index } else { Plan::Scan },

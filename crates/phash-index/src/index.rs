@@ -327,7 +327,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     }
 
     /// Whether there are so few codes that scanning them takes less time than finding out what else could be done.
-    fn few(&self) -> bool {
+    pub(crate) fn few(&self) -> bool {
         self.strategy == Strategy::Auto && self.codes.len() as usize <= FEW_BYTES / Code::<W>::BYTES.max(1)
     }
 

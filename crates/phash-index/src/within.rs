@@ -68,6 +68,12 @@ impl<const W: usize> Within<'_, W> {
         }
     }
 
+    /// Whether little of the budget is lost if the plan says that something else is cheaper. The plan of an even segment is
+    /// there already.
+    pub(crate) fn is_worth_planning<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>, budget_ns: f64) -> bool {
+        segment.even().is_some() || self.plan_ns(segment) <= budget_ns * IN_VAIN
+    }
+
     /// Shares the radius among the tables: leaves the shells in `shells`. `None` as soon as more than `most_ns` are expected.
     pub(crate) fn plan<B: AsRef<[u8]>>(
         &self,
@@ -108,8 +114,7 @@ impl<const W: usize> Within<'_, W> {
         work: &mut Work<'_>,
         hit: impl FnMut(u32, u32),
     ) -> Result<bool, Damaged> {
-        let in_vain_ns = if segment.even().is_some() { 0.0 } else { self.plan_ns(segment) };
-        if in_vain_ns > budget_ns * IN_VAIN || !affords(budget_ns, self.least_ns(segment)) {
+        if !self.is_worth_planning(segment, budget_ns) || !affords(budget_ns, self.least_ns(segment)) {
             return Ok(false);
         }
         let costs = segment.costs();

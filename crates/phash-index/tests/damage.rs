@@ -138,7 +138,7 @@ fn each_wrong_field_has_its_own_error() {
     };
     let len = setup.bytes.len();
     assert!(matches!(open(0, 1), Error::Magic { offset_bytes: 0 }));
-    assert!(matches!(open(8, 1), Error::Version { expected: 2, got: 3 }));
+    assert!(matches!(open(8, 1), Error::Version { expected: 3, got: 2 }));
     assert!(matches!(open(len - 1, 1), Error::Magic { .. }));
     assert!(matches!(open(len - 32, 1), Error::Checksum { section: "footer", .. }));
     assert!(matches!(open(len - 40, 1), Error::Checksum { section: "metadata", .. }));
