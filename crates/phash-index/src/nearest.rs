@@ -59,7 +59,7 @@ impl<const W: usize> Nearest<'_, W> {
         // Where the equal buckets alone are too much to risk, codes spread evenly tell whether it can be worth it at all.
         let even_ns = |shells: u32| costs.even_probes(segment.tables(), shells);
         let likely_bits = likely_bits(allowed, Code::<W>::BITS, self.k).min(bound_bits);
-        spent_ns += costs.choose(likely_bits + 1, tables);
+        spent_ns += costs.choose(1, tables);
         let candidate_ns = costs.candidate(likely_bits);
         let first_ns = spent_ns + costs.batch() + even_ns(1);
         if spent_ns > budget_ns * IN_VAIN
@@ -82,13 +82,11 @@ impl<const W: usize> Nearest<'_, W> {
             }
             let group_ns = (spent_ns * GROUP).max(costs.batch());
             let likely = worst_bits.unwrap_or(likely_bits).clamp(met_bits, bound_bits);
-            let Some((first_ns, left_ns)) =
-                expected(allocation, ahead, costs, likely + 1 - met_bits, budget_ns - spent_ns)
-            else {
-                return Ok(true);
-            };
+            let Some((_, first_ns)) = allocation.next() else { return Ok(true) };
             let within_risk = spent_ns + costs.batch() + first_ns <= risk_ns;
-            if !within_risk && spent_ns + costs.batch() + left_ns > budget_ns * CLEARLY {
+            let mut left_ns =
+                || expected(allocation, ahead, costs, likely + 1 - met_bits, budget_ns - spent_ns);
+            if !within_risk && spent_ns + costs.batch() + left_ns() > budget_ns * CLEARLY {
                 return Ok(false);
             }
             spent_ns += costs.batch();
@@ -124,16 +122,14 @@ impl<const W: usize> Nearest<'_, W> {
     }
 }
 
-/// What the next shell costs, and the next `shells` together, as far as that is less than `most_ns`; `None` if there is no
-/// shell left.
+/// What the next `shells` shells cost together, as far as that is less than `most_ns`.
 fn expected(
     allocation: &Allocation,
     ahead: &mut Allocation,
     costs: &Costs,
     shells: u32,
     most_ns: f64,
-) -> Option<(f64, f64)> {
-    let (_, first_ns) = allocation.next()?;
+) -> f64 {
     ahead.clone_from(allocation);
     let mut sum_ns = 0.0;
     for _ in 0..shells {
@@ -144,5 +140,5 @@ fn expected(
         }
         ahead.take(table, costs);
     }
-    Some((first_ns, sum_ns))
+    sum_ns
 }

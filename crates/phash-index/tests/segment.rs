@@ -51,9 +51,22 @@ impl<'c, const W: usize> Model<'c, W> {
         (0..32).filter(|i| 32 * plane + i < others && bit(32 * plane + i)).map(|i| 1 << i).sum()
     }
 
-    /// Counted over all pairs of values; long substrings only by their top 20 bits.
+    /// Whether the table is even: no bucket much fuller than the mean, and the sum of squares as by chance.
+    fn is_even(&self) -> bool {
+        let values = 1u64 << self.len_bits;
+        let lens: Vec<u64> = self.buckets.values().map(|bucket| bucket.len() as u64).collect();
+        let n: u64 = lens.iter().sum();
+        let squares: u64 = lens.iter().map(|len| len * len).sum();
+        lens.iter().all(|len| len * values <= 4 * n + 32 * values)
+            && 10 * squares * values <= 11 * n * (n + values)
+    }
+
+    /// Counted over all pairs of values; long substrings only by their top 20 bits. Even tables have none.
     fn estimates(&self) -> Vec<u8> {
         assert!(self.len_bits <= 20);
+        if self.is_even() {
+            return Vec::new();
+        }
         let byte =
             |count: usize| if count == 0 { 0 } else { 1 + (8.0 * (count as f64).log2()).round() as u8 };
         let count = |value: u32, distance: u32| -> usize {
@@ -104,7 +117,7 @@ impl<'c, const W: usize> Model<'c, W> {
 
 /// Everything before the metadata.
 fn model<const W: usize>(held: &[(u32, &Code<W>)], tables: u32, planes: u32) -> Vec<u8> {
-    let mut bytes = b"phashmih\x02\0\0\0".to_vec();
+    let mut bytes = b"phashmih\x03\0\0\0".to_vec();
     bytes.extend(Code::<W>::BITS.to_le_bytes());
     let (mut all_dense, mut first_bit) = (Vec::new(), 0);
     for number in 0..tables {
