@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use phash_code::Code;
-use phash_index::{BuildParams, Index, Match, Matches, SearchStats, Segment};
+use phash_index::{BuildParams, Index, Match, Matches, Scratch, SearchStats, Segment};
 
 use super::contender::{Built, Contender, Evict, Fit, Side, Skip, time_again, time_all, time_each};
 use super::memory::{self, Buffer};
@@ -159,16 +159,16 @@ impl<const W: usize, B: AsRef<[u8]> + Sync> Built<W> for Indexed<'_, W, B> {
 
     fn time(&mut self, task: Task, how: How, count: usize) -> Result<Vec<f64>, Skip> {
         let (index, queries) = (self.index()?, &self.queries[..count]);
-        Ok(match (how, task) {
-            (How::One, Task::Within(radius_bits)) => {
-                time_each(&self.evict, queries, |query| index.within(query, radius_bits))
-            }
-            (How::One, Task::Nearest(k)) => time_each(&self.evict, queries, |query| index.nearest(query, k)),
-            (How::Again, Task::Within(radius_bits)) => {
-                time_again(queries, |query| index.within(query, radius_bits))
-            }
-            (How::Again, Task::Nearest(k)) => time_again(queries, |query| index.nearest(query, k)),
-            (How::Batch { threads }, _) => time_all(&self.evict, || batch(&index, task, queries, threads)),
+        // The buffers of one query serve the next, as those of mih-rs do.
+        let (mut scratch, mut found) = (Scratch::new(), Vec::new());
+        let search = |query: &Code<W>| match task {
+            Task::Within(radius_bits) => index.within_into(&mut scratch, query, radius_bits, &mut found),
+            Task::Nearest(k) => index.nearest_into(&mut scratch, query, k, Code::<W>::BITS, &mut found),
+        };
+        Ok(match how {
+            How::One => time_each(&self.evict, queries, search),
+            How::Again => time_again(queries, search),
+            How::Batch { threads } => time_all(&self.evict, || batch(&index, task, queries, threads)),
         })
     }
 

@@ -16,8 +16,7 @@ use crate::shells::SHELLS;
 const U32_BYTES: usize = size_of::<U32>();
 /// Bytes that the processor reads from memory at once.
 const LINE_BYTES: usize = 64;
-/// Planes of a bucket and lines of it that are asked for ahead.
-const FIRST_PLANES: usize = 3;
+/// Lines of a bucket that are asked for ahead.
 const MOST_LINES: usize = 20;
 
 /// The arrays of a segment, for one query.
@@ -153,10 +152,10 @@ impl<'s> Table<'s> {
 
     /// Hints that a bucket of entries `start..end` will be read; returns how many lines of memory that is.
     #[inline(always)]
-    pub(crate) fn prefetch_bucket(&self, start: u32, end: u32) -> usize {
+    pub(crate) fn prefetch_bucket(&self, start: u32, end: u32, first_planes: usize) -> usize {
         let (array, numbers) = if self.planes == 0 { (&self.ids, 1) } else { (&self.sketches, self.planes) };
         let first = (start as usize).wrapping_mul(numbers * U32_BYTES);
-        let lines = self.bucket_lines(start, end);
+        let lines = self.bucket_lines(start, end, first_planes);
         for line in 0..lines {
             prefetch(array.bytes, first.wrapping_add(line * LINE_BYTES));
         }
@@ -166,8 +165,8 @@ impl<'s> Table<'s> {
     /// How many lines of memory a bucket is asked for by: not all of a long one, as the processor follows a sequence by
     /// itself, and of many planes the first ones, as most entries need no more.
     #[inline(always)]
-    pub(crate) fn bucket_lines(&self, start: u32, end: u32) -> usize {
-        let numbers = self.planes.clamp(1, FIRST_PLANES);
+    pub(crate) fn bucket_lines(&self, start: u32, end: u32, first_planes: usize) -> usize {
+        let numbers = self.planes.min(first_planes).max(1);
         1 + ((end.saturating_sub(start)) as usize * numbers * U32_BYTES / LINE_BYTES).min(MOST_LINES - 1)
     }
 

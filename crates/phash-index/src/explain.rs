@@ -55,7 +55,7 @@ impl<const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'_, W, C, B> {
             let otherwise_ns = self.otherwise_ns(segment);
             with_scratch(|scratch| {
                 let Scratch { allocation, buffers, shells, .. } = scratch;
-                let planned = Probe::new(segment, query, buffers)
+                let planned = Probe::new(segment, query, radius_bits, buffers)
                     .and_then(|probe| search.plan(segment, &probe, f64::INFINITY, allocation, shells));
                 let expected = planned.as_ref().ok().copied().flatten().unwrap_or_default();
                 let lens = segment.tables().iter().map(|substring| substring.len_bits);

@@ -69,7 +69,7 @@ impl<const W: usize> Nearest<'_, W> {
         }
         let Work { scratch, account, stats } = work;
         let Scratch { allocation, ahead, buffers, .. } = &mut **scratch;
-        let mut probe = Probe::new(segment, self.query, buffers)?;
+        let mut probe = Probe::new(segment, self.query, likely_bits, buffers)?;
         allocation.start(&probe, costs, candidate_ns)?;
         // So many shells are taken: every code nearer than that has been offered.
         let mut met_bits = 0;

@@ -16,7 +16,7 @@ use crate::cut::Substring;
 use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::shells::SHELLS;
-use crate::sketch::{Window, ordered_bits, sketch};
+use crate::sketch::{Window, first_planes, ordered_bits, sketch};
 use crate::{SearchStats, Segment};
 
 /// How many dense buckets can be gone through in the time one is searched for.
@@ -67,6 +67,8 @@ pub(crate) struct Probe<'s, 'b, const W: usize> {
     substrings: &'s [Substring],
     windows: &'s [Window],
     complete: bool,
+    /// Planes of a bucket that are asked for ahead.
+    first_planes: usize,
     buffers: &'b mut Buffers,
 }
 
@@ -80,9 +82,11 @@ pub(crate) struct Found {
 }
 
 impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
+    /// `radius_bits` is about how far it will look.
     pub(crate) fn new<B: AsRef<[u8]>>(
         segment: &'s Segment<W, B>,
         query: &Code<W>,
+        radius_bits: u32,
         buffers: &'b mut Buffers,
     ) -> Result<Self, Damaged> {
         let arrays = segment.reader()?;
@@ -114,6 +118,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             substrings,
             windows: segment.windows(),
             complete,
+            first_planes: first_planes(radius_bits),
             buffers,
         })
     }
@@ -161,7 +166,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         }
         // What is sifted first is asked for already now: many shells have one bucket.
         for &(start, end) in self.buffers.buckets[first_bucket..].iter().take(2) {
-            table.prefetch_bucket(start, end);
+            table.prefetch_bucket(start, end, self.first_planes);
         }
         let (dense, dense_values) = self.arrays.dense(shell.table);
         let mut meet = |number: usize| {
@@ -407,15 +412,16 @@ fn entries<'s>(
 ) -> impl Iterator<Item = Bucket<'s, (usize, usize, &'s [U32])>> {
     // Buckets before `asked` have been asked for; those of them that are still to come have `lines` lines.
     let (mut asked, mut lines) = (0, 0);
+    let first_planes = first_planes(radius_bits);
     buckets.iter().enumerate().map_while(move |(number, &(start, end))| {
         while lines < LINES_AHEAD
             && asked < number + BUCKETS_AHEAD
             && let Some(&(start, end)) = buckets.get(asked)
         {
-            lines += table.prefetch_bucket(start, end);
+            lines += table.prefetch_bucket(start, end, first_planes);
             asked += 1;
         }
-        lines -= table.bucket_lines(start, end).min(lines);
+        lines -= table.bucket_lines(start, end, first_planes).min(lines);
         match table.planes(start, end) {
             Ok(planes) => {
                 let (start, len) = (start as usize, (end - start) as usize);

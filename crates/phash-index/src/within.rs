@@ -121,7 +121,7 @@ impl<const W: usize> Within<'_, W> {
         let candidate_ns = costs.candidate(self.radius_bits);
         let Work { scratch, account, stats } = work;
         let Scratch { allocation, buffers, shells, .. } = &mut **scratch;
-        let mut probe = Probe::new(segment, self.query, buffers)?;
+        let mut probe = Probe::new(segment, self.query, self.radius_bits, buffers)?;
         if self.plan(segment, &probe, budget_ns * CLEARLY, allocation, shells)?.is_none() {
             return Ok(false);
         }
