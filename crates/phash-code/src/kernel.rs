@@ -127,6 +127,20 @@ impl Kernel {
         }
     }
 
+    /// How many planes of a bucket of unrelated entries are read before nearly all of these are found to be beyond the
+    /// radius: what is worth asking for ahead ([`prefetch`]). More than there are if all are always read.
+    #[must_use]
+    pub fn planes_ahead(self, radius_bits: u32) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => avx512::look_after(radius_bits),
+            _ => {
+                let _ = radius_bits;
+                usize::MAX
+            }
+        }
+    }
+
     /// Writes the distance of `query` to each of `codes` to the same place of `out`.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ use crate::cut::Substring;
 use crate::limit::Account;
 use crate::pages::Damaged;
 use crate::shells::SHELLS;
-use crate::sketch::{Window, first_planes, ordered_bits, sketch};
+use crate::sketch::{Window, ordered_bits, sketch};
 use crate::{SearchStats, Segment};
 
 /// How many dense buckets can be gone through in the time one is searched for.
@@ -118,7 +118,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             substrings,
             windows: segment.windows(),
             complete,
-            first_planes: first_planes(radius_bits),
+            first_planes: Kernel::detect().planes_ahead(radius_bits),
             buffers,
         })
     }
@@ -412,7 +412,7 @@ fn entries<'s>(
 ) -> impl Iterator<Item = Bucket<'s, (usize, usize, &'s [U32])>> {
     // Buckets before `asked` have been asked for; those of them that are still to come have `lines` lines.
     let (mut asked, mut lines) = (0, 0);
-    let first_planes = first_planes(radius_bits);
+    let first_planes = Kernel::detect().planes_ahead(radius_bits);
     buckets.iter().enumerate().map_while(move |(number, &(start, end))| {
         while lines < LINES_AHEAD
             && asked < number + BUCKETS_AHEAD

@@ -5,13 +5,6 @@ use phash_code::Code;
 
 use crate::cut::Substring;
 
-/// How many planes of a run of unrelated sketches are looked at until all of them are farther away than `radius_bits`:
-/// few enough of the coins of so many planes fall on one side, 16 times tossed.
-pub(crate) fn first_planes(radius_bits: u32) -> usize {
-    const REACH_BITS: [u32; 3] = [9, 22, 36];
-    1 + REACH_BITS.iter().filter(|&&reach_bits| radius_bits > reach_bits).count()
-}
-
 /// The bits of one plane.
 pub(crate) const PLANE_BITS: u32 = 32;
 
@@ -93,21 +86,6 @@ mod tests {
             expected[(i / 32) as usize] |= u32::from(bit) << (i % 32);
         }
         expected
-    }
-
-    #[test]
-    fn the_first_planes_tell_nearly_all_unrelated_entries() {
-        // The chance that at most `most` of `n` fair coins fall on one side.
-        let tail = |n: u32, most: u32| -> f64 {
-            let next = |term: f64, i: u32| term * f64::from(n - i) / f64::from(i + 1);
-            let first = 0.5f64.powi(n.cast_signed());
-            (0..most).fold((first, first), |(sum, term), i| (sum + next(term, i), next(term, i))).0
-        };
-        for radius_bits in 0..=36 {
-            let planes = u32::try_from(first_planes(radius_bits)).unwrap();
-            assert!(16.0 * tail(32 * planes, radius_bits) < 0.2, "{radius_bits}");
-            assert!(planes == 1 || 16.0 * tail(32 * (planes - 1), radius_bits) > 0.2, "{radius_bits}");
-        }
     }
 
     fn check<const W: usize>(words: [u64; 8], first_bit: u32, len_bits: u32) {

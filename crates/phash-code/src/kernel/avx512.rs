@@ -12,7 +12,7 @@ mod many;
 mod planes;
 
 pub(super) use many::cross;
-pub(super) use planes::{within_buckets, within_planes};
+pub(super) use planes::{look_after, within_buckets, within_planes};
 
 use super::portable;
 use crate::Code;

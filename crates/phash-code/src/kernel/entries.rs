@@ -16,6 +16,7 @@ macro_rules! for_query {
             [a, b] => for_query!(@fixed [a, b], $count, $words, $code),
             [a, b, c] => for_query!(@fixed [a, b, c], $count, $words, $code),
             [a, b, c, d] => for_query!(@fixed [a, b, c, d], $count, $words, $code),
+            [a, b, c, d, e] => for_query!(@fixed [a, b, c, d, e], $count, $words, $code),
             [a, b, c, d, e, f] => for_query!(@fixed [a, b, c, d, e, f], $count, $words, $code),
             [a, b, c, d, e, f, g, h] => for_query!(@fixed [a, b, c, d, e, f, g, h], $count, $words, $code),
             _ => {

@@ -17,9 +17,10 @@ const BLOCK: usize = 16;
 /// bits, whose distance after `p` planes is 16 `p` with deviation `(8 p)^1/2`, are beyond it by three deviations. A look
 /// that may go either way costs more than it saves.
 #[inline]
-fn look_after(radius_bits: u32) -> usize {
+pub(in crate::kernel) fn look_after(radius_bits: u32) -> usize {
     match radius_bits {
-        0..=20 => 2,
+        0..=7 => 1,
+        8..=20 => 2,
         21..=47 => 4,
         48..=75 => 6,
         _ => usize::MAX,
@@ -58,7 +59,7 @@ fn compare(
                 unsafe { _mm512_maskz_loadu_epi32(lanes, planes.as_ptr().add(p * len + first).cast()) };
             sums = _mm512_add_epi32(sums, _mm512_popcnt_epi32(_mm512_xor_si512(query(p), words)));
             let last = p + 1 == count;
-            if last || count > 3 && p % 2 == 1 && p + 1 == look {
+            if last || p + 1 == look {
                 near = _mm512_mask_cmple_epu32_mask(lanes, sums, radius);
                 if near == 0 {
                     break;
