@@ -33,7 +33,7 @@ impl AnyIndex<Vec<u8>> {
     /// Codes with an index segment over all of them, made here.
     ///
     /// # Errors
-    /// As [`build_segment`].
+    /// As [`crate::build_segment`].
     pub fn build(codes: AnyCodes, params: &BuildParams) -> Result<Self, Error> {
         let segment = AnySegment::open(codes.build_segment(params)?)?;
         Self::new(codes, vec![segment])
