@@ -238,9 +238,7 @@ impl<const W: usize> Snapshot<W> {
     fn scan(&self, ids: Range<u32>, query: &Code<W>, radius_bits: u32, found: &mut Matches) {
         let Matches { matches, stats, .. } = found;
         self.scanning(ids, stats, |scan, ids, stats| {
-            scan.within(ids, query, radius_bits, stats, &mut |id, distance_bits| {
-                matches.push(Match { distance_bits, id });
-            });
+            scan.collect(ids, query, radius_bits, stats, matches);
         });
     }
 
