@@ -1,7 +1,9 @@
 //! Owns the one place where readers and writers of a live index meet: the current state, replaced as a whole. The lock is
-//! held for the copy of a pointer and never during a search, so neither side waits for the other's work.
+//! held for the copy of a pointer and never during a search, so neither side waits for the other's work. Checked in every order
+//! of its steps by `tests/loom`.
 
-use std::sync::{Arc, PoisonError, RwLock};
+// The parent's: std's here, loom's there.
+use super::{Arc, PoisonError, RwLock};
 
 #[derive(Debug)]
 pub(super) struct Cell<T>(RwLock<Arc<T>>);
