@@ -66,6 +66,11 @@ pub(crate) struct GlobalArgs {
     /// Threads to hash, index and search with, 1 to 1024 [default: one a processor]; results do not depend on it
     #[arg(long, short, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    /// Read the library into memory instead of mapping its files, checking every block of codes: for network file systems, and
+    /// where files may be cut off under a running search. Needs memory for all codes and index segments; commands that change
+    /// the library map all the same. Also: $PHASHDB_NO_MMAP set, and neither empty nor 0
+    #[arg(long, global = true)]
+    pub(crate) no_mmap: bool,
     /// How much of a model is read to hash it; codes are the same, digests of a sample equal only those of samples
     #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
     pub(crate) read: ReadArg,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::{AutoStream, ColorChoice};
-use phash_library::{Hashing, SAMPLE_OVER_BYTES};
+use phash_library::{Hashing, OpenOptions, SAMPLE_OVER_BYTES};
 
 use crate::args::{ColorArg, GlobalArgs, ReadArg};
 use crate::output::table::Style;
@@ -20,6 +20,8 @@ const DEFAULT_DB: &str = "library.phash";
 /// What every command may want to know.
 pub(crate) struct HiArgs {
     pub(crate) db: PathBuf,
+    /// How commands that only read open the library.
+    pub(crate) reading: OpenOptions,
     pub(crate) threads: NonZeroUsize,
     pub(crate) format: Format,
     /// Raised by Ctrl-C.
@@ -46,6 +48,7 @@ impl HiArgs {
         let width = if stdout.is_terminal() { terminal_width() } else { None };
         Self {
             db: low.db.clone().or_else(db_of_environment).unwrap_or_else(|| PathBuf::from(DEFAULT_DB)),
+            reading: OpenOptions { mmap: !(low.no_mmap || no_mmap_of_environment()) },
             threads: low.jobs.and_then(|jobs| NonZeroUsize::new(jobs.into())).unwrap_or_else(processors),
             format,
             cancel: signal::cancel_flag(),
@@ -89,6 +92,11 @@ impl HiArgs {
 /// The library that the environment names; a variable that is set but empty names none.
 fn db_of_environment() -> Option<PathBuf> {
     std::env::var_os("PHASHDB_DB").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+/// Whether the environment asks for no maps.
+fn no_mmap_of_environment() -> bool {
+    std::env::var_os("PHASHDB_NO_MMAP").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 fn processors() -> NonZeroUsize {

@@ -27,7 +27,15 @@ impl Library {
     /// [`crate::Error::Store`] if there is no database, if it is damaged, or if it was made with other hash parameters than
     /// this build's.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::of(dir, Reader::open(dir, OpenOptions::default())?)
+        Self::open_with(dir, OpenOptions::default())
+    }
+
+    /// As [`Library::open`], with files mapped or read into memory. The answers are the same.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn open_with(dir: &Path, options: OpenOptions) -> Result<Self> {
+        Self::of(dir, Reader::open(dir, options)?)
     }
 
     /// The library behind an open reader.
@@ -82,7 +90,19 @@ impl Library {
     /// # Errors
     /// [`crate::Error::Store`] if the database cannot even be opened; damage is in the report.
     pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
-        let reader = Reader::open(dir, OpenOptions::default())?;
+        Self::verify_with(dir, OpenOptions::default(), progress)
+    }
+
+    /// As [`Library::verify`], with labels and index segments mapped or read into memory; code files are read in any case.
+    ///
+    /// # Errors
+    /// As [`Library::verify`].
+    pub fn verify_with(
+        dir: &Path,
+        options: OpenOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<VerifyReport> {
+        let reader = Reader::open(dir, options)?;
         let mut report = reader.verify(progress)?;
         let damaged_segment = |view: &str, error: Error| Damage {
             file: PathBuf::from("segments"),

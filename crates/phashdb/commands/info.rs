@@ -14,7 +14,7 @@ use crate::output::table::{Style, Tone};
 use crate::output::{Record, Value, number};
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = match AnyLibrary::open(&high.db)? {
+    let library = match AnyLibrary::open_with(&high.db, high.reading)? {
         AnyLibrary::Models(library) => library,
         AnyLibrary::Codes(library) => return super::codes::info::run(&library, high),
     };

@@ -1,6 +1,6 @@
 //! `phashdb list`: the stored models in the order of their ids.
 
-use phash_library::{CodeLibrary, Contents, ModelRow, OpenOptions, Reader, Source};
+use phash_library::{CodeLibrary, Contents, ModelRow, Reader, Source};
 
 use super::describe::hex;
 use crate::exit::ExitStatus;
@@ -14,9 +14,9 @@ const PAGE: usize = 10_000;
 
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     // Not as a searchable library: a list is good for databases of other hash parameters too.
-    let reader = Reader::open(&high.db, OpenOptions::default()).map_err(phash_library::Error::from)?;
+    let reader = Reader::open(&high.db, high.reading).map_err(phash_library::Error::from)?;
     if reader.contents() == Contents::Codes {
-        return super::codes::list::run(&CodeLibrary::open(&high.db)?, high);
+        return super::codes::list::run(&CodeLibrary::open_with(&high.db, high.reading)?, high);
     }
     let views: Vec<&str> = reader.schema().views.iter().map(|view| view.name.as_str()).collect();
     let mut output = high.output();

@@ -47,7 +47,7 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         models: args.top_k.unwrap_or(MODELS),
         max_e_value: args.e_value.unwrap_or(MATCH_E_VALUE),
     };
-    let library = Library::open(&high.db)?;
+    let library = Library::open_with(&high.db, high.reading)?;
     let mut run = Run { library, limits, output: high.output(), models: 0, failed: false };
     run.output.columns(&COLUMNS);
     match args.id {

@@ -25,11 +25,11 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         return Err(Failure::Usage("--explain: plans are no rows of a table; use --format jsonl".to_owned()));
     }
     if args.codes_from.is_some() {
-        return super::codes::query::run(&CodeLibrary::open(&high.db)?, args, high, started);
+        return super::codes::query::run(&CodeLibrary::open_with(&high.db, high.reading)?, args, high, started);
     }
     if args.files.is_empty() && args.view.is_none() {
         // What a code or an id means depends on what the database holds.
-        return match AnyLibrary::open(&high.db)? {
+        return match AnyLibrary::open_with(&high.db, high.reading)? {
             AnyLibrary::Codes(library) => super::codes::query::run(&library, args, high, started),
             AnyLibrary::Models(_) if args.code.is_some() => Err(Failure::Usage(
                 "--code: in a library of models a code needs its view: --view VIEW".to_owned(),
@@ -40,7 +40,7 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
     // Before the library is opened: a mistake in the arguments is the same with any library.
     args.code.as_deref().map(parse_code).transpose()?;
     mode(args)?;
-    search_models(Library::open(&high.db)?, args, high, started)
+    search_models(Library::open_with(&high.db, high.reading)?, args, high, started)
 }
 
 fn search_models(

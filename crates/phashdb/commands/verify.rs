@@ -14,7 +14,7 @@ use crate::progress::Progress;
 pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let progress = Progress::new("verify");
-    let result = Library::verify(&high.db, &mut |done, all| {
+    let result = Library::verify_with(&high.db, high.reading, &mut |done, all| {
         progress.set_total(all);
         progress.set_position(done);
     });

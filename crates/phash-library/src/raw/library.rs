@@ -39,7 +39,15 @@ impl AnyLibrary {
     /// # Errors
     /// As [`Library::open`].
     pub fn open(dir: &Path) -> Result<Self> {
-        let reader = Reader::open(dir, OpenOptions::default())?;
+        Self::open_with(dir, OpenOptions::default())
+    }
+
+    /// As [`AnyLibrary::open`], with files mapped or read into memory. The answers are the same.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn open_with(dir: &Path, options: OpenOptions) -> Result<Self> {
+        let reader = Reader::open(dir, options)?;
         Ok(match reader.contents() {
             Contents::Models => Self::Models(Library::of(dir, reader)?),
             Contents::Codes => Self::Codes(CodeLibrary::of(dir, reader)?),
@@ -63,7 +71,15 @@ impl CodeLibrary {
     /// # Errors
     /// [`Error::Store`] if there is no database, if it is damaged, or if it holds models.
     pub fn open(dir: &Path) -> Result<Self> {
-        Self::of(dir, Reader::open(dir, OpenOptions::default())?)
+        Self::open_with(dir, OpenOptions::default())
+    }
+
+    /// As [`CodeLibrary::open`], with files mapped or read into memory. The answers are the same.
+    ///
+    /// # Errors
+    /// As [`CodeLibrary::open`].
+    pub fn open_with(dir: &Path, options: OpenOptions) -> Result<Self> {
+        Self::of(dir, Reader::open(dir, options)?)
     }
 
     pub(crate) fn of(dir: &Path, reader: Reader) -> Result<Self> {

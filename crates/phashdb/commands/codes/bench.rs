@@ -14,7 +14,7 @@ use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Record, number};
 
 pub(crate) fn run(args: &BenchArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = CodeLibrary::open(&high.db)?;
+    let library = CodeLibrary::open_with(&high.db, high.reading)?;
     warn_of_segments(&library);
     if library.code_count() == 0 {
         let db = high.db.display();

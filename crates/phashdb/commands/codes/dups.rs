@@ -15,7 +15,7 @@ use crate::progress::Progress;
 
 pub(crate) fn run(args: &DupsArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let library = CodeLibrary::open(&high.db)?;
+    let library = CodeLibrary::open_with(&high.db, high.reading)?;
     warn_of_segments(&library);
     let progress = Progress::of_codes("dups");
     progress.set_total(library.code_count().into());
