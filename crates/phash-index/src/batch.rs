@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use phash_code::{Code, Codes, Kernel};
 
-use crate::index::in_order;
 use crate::limit::Account;
 use crate::nearest::Nearest;
+use crate::order::in_order;
 use crate::scan::for_each_run;
-use crate::scratch::{Scratch, Work};
+use crate::scratch::{Scratch, Work, with_scratch};
 use crate::topk::TopK;
 use crate::within::Within;
 use crate::{Index, Match, Matches, SearchStats, Segment, Strategy, threads};
@@ -49,16 +49,20 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
                     self.scan(&account).within(ids, search.query, radius_bits, &mut stats, &mut hit);
                 }
             }
+            if left.is_empty() {
+                in_order(&mut found, &mut scratch.sorting, &stats);
+            }
             Begun { query, found, stats, probed, left, complete: account.complete() }
         });
-        let scanned = self.finish(queries, begun, threads, |_| radius_bits, |found, hit| found.push(hit));
-        let finish = |mut begun: Begun<Vec<Match>>| {
-            in_order(&mut begun.found, &begun.stats);
-            Matches {
-                matches: begun.found,
-                complete: begun.complete,
-                stats: begun.stats.planned(begun.probed),
-            }
+        let in_order = |begun: &mut Begun<Vec<Match>>| {
+            with_scratch(|scratch| in_order(&mut begun.found, &mut scratch.sorting, &begun.stats));
+        };
+        let add = |found: &mut Vec<Match>, hit| found.push(hit);
+        let scanned = self.finish(queries, begun, threads, |_| radius_bits, add, in_order);
+        let finish = |begun: Begun<Vec<Match>>| Matches {
+            matches: begun.found,
+            complete: begun.complete,
+            stats: begun.stats.planned(begun.probed),
         };
         scanned.into_iter().map(finish).collect()
     }
@@ -83,7 +87,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
             Begun { query, found: top, stats, probed, left, complete: account.complete() }
         });
         let offer = |top: &mut TopK, hit: Match| top.offer(hit);
-        let scanned = self.finish(queries, begun, threads, |top: &TopK| top.radius(), offer);
+        let scanned = self.finish(queries, begun, threads, |top: &TopK| top.radius(), offer, |_| ());
         let finish = |begun: Begun<TopK>| Matches {
             matches: begun.found.into_sorted(),
             complete: begun.complete,
@@ -105,7 +109,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
         }
     }
 
-    /// Scans what is left of the searches, and gives them back in the order of their queries.
+    /// Scans what is left of the searches, calls `done` with each of these, and gives all back in the order of their queries.
     fn finish<F: Send>(
         &self,
         queries: &[Code<W>],
@@ -113,6 +117,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
         threads: usize,
         radius: impl Fn(&F) -> u32 + Sync,
         hit: impl Fn(&mut F, Match) + Sync,
+        done: impl Fn(&mut Begun<F>) + Sync,
     ) -> Vec<Begun<F>> {
         let unfinished: Vec<&mut Begun<F>> =
             begun.iter_mut().filter(|begun| !begun.left.is_empty()).collect();
@@ -131,6 +136,7 @@ impl<const W: usize, C: Codes<W> + Sync + ?Sized, B: AsRef<[u8]> + Sync> Index<'
                 let group = groups.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let Some(mut group) = group else { break };
                 self.scan_group(queries, &mut group, &radius, &hit);
+                group.into_iter().for_each(&done);
             }
         });
         begun

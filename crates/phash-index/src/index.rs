@@ -9,6 +9,7 @@ use roaring::RoaringBitmap;
 use crate::filter::Filter;
 use crate::limit::Account;
 use crate::nearest::{Nearest, Reach};
+use crate::order::in_order;
 use crate::pages::Damaged;
 use crate::scan::Scan;
 use crate::scratch::{Scratch, Work, with_scratch};
@@ -132,7 +133,7 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
             self.scan(&account).collect(ids, query, search.radius_bits, &mut stats, matches);
         }
         scratch.left = left;
-        in_order(matches, &stats);
+        in_order(matches, &mut scratch.sorting, &stats);
         (stats.planned(probed), account.complete())
     }
 
@@ -337,7 +338,9 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let mut stats = SearchStats::default();
         matches.clear();
         self.scan(&account).collect(0..self.codes.len(), query, radius_bits, &mut stats, matches);
-        in_order(matches, &stats);
+        if matches.len() > 1 {
+            with_scratch(|scratch| in_order(matches, &mut scratch.sorting, &stats));
+        }
         (stats.planned(false), account.complete())
     }
 
@@ -365,14 +368,5 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         let ends =
             self.segments.iter().map(|segment| segment.ids().start).chain(std::iter::once(self.codes.len()));
         starts.zip(ends).map(|(start, end)| start..end).filter(|ids| !ids.is_empty())
-    }
-}
-
-/// Puts the matches of a search in order, each once: a sound segment reports no code twice, a damaged one may have reported
-/// some before it was found out and scanned.
-pub(crate) fn in_order(matches: &mut Vec<Match>, stats: &SearchStats) {
-    matches.sort_unstable_by_key(Match::key);
-    if stats.damaged_segments > 0 {
-        matches.dedup();
     }
 }

@@ -51,6 +51,7 @@ mod limit;
 mod live;
 mod matches;
 mod nearest;
+mod order;
 mod pages;
 mod params;
 mod places;

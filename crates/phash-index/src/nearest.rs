@@ -9,7 +9,7 @@ use crate::pages::Damaged;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, Work};
 use crate::topk::TopK;
-use crate::within::IN_VAIN;
+use crate::within::{IN_VAIN, passing_afforded};
 use crate::{Match, Segment};
 
 /// The part of the budget risked on the chance that the nearest codes are nearer than random ones would be; for the k-th
@@ -110,6 +110,9 @@ impl<const W: usize> Nearest<'_, W> {
             }
             spent_ns += taken_ns.max(found_ns);
             let limit_bits = top.radius().min(bound_bits);
+            if !passing_afforded(segment, &mut probe, limit_bits, candidates, budget_ns - spent_ns)? {
+                return Ok(false);
+            }
             probe.verify(codes, limit_bits, candidates, account, stats, |id, distance_bits| {
                 if wants(id) {
                     top.offer(Match { distance_bits, id });

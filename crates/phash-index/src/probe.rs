@@ -4,6 +4,7 @@
 //! What must hold: nothing read from the segment is used as an index before it is checked, and a hit is reported only
 //! in the first table able to find it (the canonical-table rule), so that no set of seen ids is needed.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use phash_code::{Bucket, Code, Codes, Kernel};
@@ -26,6 +27,9 @@ const BUCKETS_AHEAD: usize = 16;
 const LINES_AHEAD: usize = 32;
 /// Candidates whose codes are fetched between two looks at whether to go on.
 const CHUNK: usize = 4096;
+/// To find out how many entries pass, of each shell one bucket of so many is sifted at least, and about so many entries in all.
+const SAMPLED: usize = 8;
+const SAMPLED_ENTRIES: u64 = 8192;
 
 /// A shell of one table that was looked up.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ pub(crate) struct Buffers {
     dense: Vec<u32>,
     /// Ids relative to the segment's first, checked.
     candidates: Vec<u32>,
+    /// Buckets of a sample.
+    sampled: Vec<(u32, u32)>,
 }
 
 /// One query on one segment.
@@ -217,6 +223,44 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
                 + bitmaps.take_while(|&&number| fits(all_dense[number as usize].ids.len())).count();
         }
         kept
+    }
+
+    /// About how many of the entries looked up since the last report have sketches within the radius, of their `candidates`:
+    /// of each shell the first bucket and some of the others are looked at. Ends when it is clear that they are more than
+    /// `most`. 0 where there are no sketches.
+    pub(crate) fn passing(&mut self, radius_bits: u32, candidates: u64, most: f64) -> Result<f64, Damaged> {
+        let Buffers { sketch: own, tasks, buckets, sampled, .. } = &mut *self.buffers;
+        let planes = self.arrays.plane_count();
+        if planes == 0 {
+            return Ok(0.0);
+        }
+        let step = SAMPLED.max(usize::try_from(candidates / SAMPLED_ENTRIES).unwrap_or(usize::MAX));
+        let kernel = Kernel::detect();
+        let entry_count =
+            |buckets: &[(u32, u32)]| buckets.iter().map(|(start, end)| f64::from(end - start)).sum();
+        let (mut passing, mut damage) = (0.0, None);
+        for task in tasks {
+            let Some(left_bits) = radius_bits.checked_sub(task.shell.distance_bits) else { continue };
+            let buckets = &buckets[task.buckets.clone()];
+            sampled.clear();
+            sampled.extend(buckets.iter().step_by(step));
+            let (all, looked_at): (f64, f64) = (entry_count(buckets), entry_count(sampled));
+            let table = self.arrays.table(task.shell.table)?;
+            own.resize(planes, 0);
+            sketch(&self.ordered, self.substrings[task.shell.table], own);
+            let passed = Cell::new(0u32);
+            let enough = (most - passing) * looked_at / all;
+            let near = entries(&table, sampled, left_bits, &mut damage);
+            let near = near.take_while(|_| f64::from(passed.get()) <= enough);
+            kernel.within_buckets(own, near, |_, _, _| passed.set(passed.get() + 1));
+            if looked_at > 0.0 {
+                passing += f64::from(passed.get()) * all / looked_at;
+            }
+            if passing > most {
+                break;
+            }
+        }
+        damage.map_or(Ok(passing), Err)
     }
 
     /// [`Self::report`] of as many of the `candidates` looked up since the last report as the account grants.

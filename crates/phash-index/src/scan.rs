@@ -8,6 +8,8 @@ use phash_code::{Code, Codes, Kernel};
 use crate::costs::Costs;
 use crate::filter::Filter;
 use crate::limit::{Account, Limit};
+use crate::order::in_order;
+use crate::scratch::with_scratch;
 use crate::topk::TopK;
 use crate::{Match, Matches, SearchStats};
 
@@ -24,7 +26,7 @@ pub fn within<const W: usize, C: Codes<W> + ?Sized>(codes: &C, query: &Code<W>, 
     let scan = Scan { codes, filter: Filter::default(), account: &Account::new(Limit::default()) };
     let mut stats = SearchStats::default();
     scan.collect(0..codes.len(), query, radius_bits, &mut stats, &mut matches);
-    matches.sort_unstable_by_key(Match::key);
+    with_scratch(|scratch| in_order(&mut matches, &mut scratch.sorting, &stats));
     Matches { matches, complete: true, stats }
 }
 

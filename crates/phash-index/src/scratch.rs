@@ -19,6 +19,8 @@ pub struct Scratch {
     pub(crate) shells: Vec<Shell>,
     pub(crate) buffers: Buffers,
     pub(crate) matches: Vec<Match>,
+    /// For putting matches in order.
+    pub(crate) sorting: Vec<Match>,
     /// Ids that are left to be scanned.
     pub(crate) left: Vec<Range<u32>>,
 }

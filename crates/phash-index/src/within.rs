@@ -34,6 +34,21 @@ pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
     ns <= budget_ns * CLEARLY
 }
 
+/// Whether what was looked up may be verified within `left_ns`, if many of its entries lie near the query: codes that
+/// resemble each other, of which an even segment has none. Next to nothing is done where all of them may.
+pub(crate) fn passing_afforded<const W: usize, B: AsRef<[u8]>>(
+    segment: &Segment<W, B>,
+    probe: &mut Probe<'_, '_, W>,
+    radius_bits: u32,
+    candidates: u64,
+    left_ns: f64,
+) -> Result<bool, Damaged> {
+    let most = left_ns / segment.costs().pass();
+    Ok(candidates as f64 <= most
+        || segment.even().is_some()
+        || probe.passing(radius_bits, candidates, most)? <= most)
+}
+
 impl<const W: usize> Within<'_, W> {
     /// What it takes to make a plan.
     fn plan_ns<B: AsRef<[u8]>>(&self, segment: &Segment<W, B>) -> f64 {
@@ -139,6 +154,9 @@ impl<const W: usize> Within<'_, W> {
             if found_ns > budget_ns || candidates >= u64::from(u32::MAX) {
                 return Ok(false);
             }
+        }
+        if !passing_afforded(segment, &mut probe, self.radius_bits, candidates, budget_ns - found_ns)? {
+            return Ok(false);
         }
         stats.tables += tables as u64;
         probe.verify(codes, self.radius_bits, candidates, account, stats, hit)?;

@@ -334,6 +334,35 @@ fn the_planner_probes_small_radii_and_scans_large_ones() {
     assert_eq!((stats.plan, stats.scanned), (Plan::Scan, 200_000));
 }
 
+/// Buckets full of codes that are all near the query: each would be gone through in every table, and sorted.
+#[test]
+fn the_planner_scans_where_most_of_what_it_finds_is_near() {
+    let mut random = Random(31);
+    let centre = random.code::<1>();
+    let codes: Vec<Code<1>> =
+        (0..100_000).map(|i| Code::from_bits(|bit| centre.bit(bit) != (bit == i % 64))).collect();
+    let layout = BuildParams::default().with_layout(Layout::Fast);
+    let segments = segments_with(&codes, &[0, 100_000], None, layout);
+    let index = Index::new(&codes, &segments).unwrap();
+    // One bit in each of five of the six substrings: their buckets have the codes that differ there, all within reach.
+    let lens: Vec<u32> =
+        index.explain_within(&centre, 4).segments[0].tables.iter().map(|&(bits, _)| bits).collect();
+    assert_eq!(lens.len(), 6);
+    let mut found = 0;
+    for _ in 0..40 {
+        let query = random.near(&centre, 5);
+        let by_index = index.clone().strategy(Strategy::Index).within(&query, 4);
+        let planned = index.within(&query, 4);
+        assert_eq!(planned.matches, scan::within(&codes, &query, 4).matches);
+        assert_eq!(by_index.matches, planned.matches);
+        if planned.stats.probes > 0 && planned.stats.candidates > 5000 {
+            assert_eq!((planned.stats.plan, planned.stats.scanned), (Plan::Scan, 100_000));
+            found += 1;
+        }
+    }
+    assert!(found > 3, "{found} queries looked into full buckets");
+}
+
 #[test]
 fn ids_outside_the_codes_and_segments_out_of_order_are_refused() {
     let codes = clustered::<1>(&mut Random(1), 30);

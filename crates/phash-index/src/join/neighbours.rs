@@ -9,6 +9,7 @@ use phash_code::{Code, Codes, Kernel};
 
 use crate::costs::Costs;
 use crate::limit::Account;
+use crate::order::sort;
 use crate::scan::for_each_run;
 use crate::scratch::{Scratch, Work};
 use crate::within::Within;
@@ -111,7 +112,7 @@ impl<'i, 'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Neighbours<'i
                     return Ok(ControlFlow::Break(()));
                 }
                 for query in &mut self.block.queries[..done] {
-                    query.matches.sort_unstable_by_key(Match::key);
+                    sort(&mut query.matches, &mut self.scratch.sorting);
                     if found(query.id, &query.matches).is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
