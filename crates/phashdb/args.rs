@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use phash_library::View;
 
 pub(crate) use codes::{BenchArgs, DupsArgs, ImportCodesArgs, InputArgs, LayoutArg};
-pub(crate) use upkeep::{CompactArgs, RmArgs};
+pub(crate) use upkeep::{BackupArgs, CompactArgs, MigrateArgs, RepairArgs, RmArgs, VerifyArgs};
 
 /// The same for every command; a macro so that it can be joined to examples at compile time.
 macro_rules! exit_status {
@@ -22,7 +22,7 @@ Exit status:
   1    found nothing (query: no match; scan, dups: no group; compare: unrelated;
        list: nothing stored; ingest: no weights file; rm: none of these)
   2    an error, or an input was skipped: the messages on standard error name each;
-       verify: damage was found; bench: an answer was wrong
+       verify: damage was found; repair: something is lost; bench: an answer was wrong
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept;
        import-codes: what was committed)"
     };
@@ -135,9 +135,14 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Free the space of what was removed
     Compact(CompactArgs),
-    /// Check every checksum of the library
-    #[command(after_help = EXIT_STATUS)]
-    Verify,
+    /// Check every byte of the library against its checksum, and list all that is damaged
+    Verify(VerifyArgs),
+    /// Copy all that is intact in a damaged library to a new one, and list what is lost
+    Repair(RepairArgs),
+    /// Copy the library as it is now, also while it is written to
+    Backup(BackupArgs),
+    /// Bring the library to the newest format, and its index up to date
+    Migrate(MigrateArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

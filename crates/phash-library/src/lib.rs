@@ -11,6 +11,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+mod backup;
 mod compact;
 mod compare;
 mod error;
@@ -19,10 +20,12 @@ mod explain;
 mod groups;
 mod ingest;
 mod library;
+mod migrate;
 mod pipeline;
 mod query;
 mod raw;
 mod remove;
+mod salvage;
 mod schema;
 mod search;
 mod segments;
@@ -30,6 +33,7 @@ mod tensors;
 mod verdict;
 mod walk;
 
+pub use backup::backup;
 pub use compact::{CompactEvent, Compacted, Compacting, compact};
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
@@ -38,6 +42,7 @@ pub use explain::ExplainedSearch;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
+pub use migrate::{Migration, migrate};
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
 pub use raw::{
@@ -45,6 +50,7 @@ pub use raw::{
     ImportEvent, ImportOptions, ImportSummary, Measured, RawCode, Width, import_codes, measure,
 };
 pub use remove::{Removal, RemovalKind, RemovalTargets, Removals, remove};
+pub use salvage::{Salvage, SalvageEvent, salvage};
 pub use schema::schema;
 pub use segments::index;
 pub use tensors::{
@@ -62,5 +68,6 @@ pub use phash_core::{
 };
 pub use phash_index::{BuildParams, Explanation, Layout, Match, Matches, Plan, SearchStats, SegmentPlan};
 pub use phash_store::{
-    Contents, Damage, FileSize, Info, ModelRow, OpenOptions, Reader, Source, VerifyReport,
+    BackupSummary, Contents, Damage, FileSize, Info, Loss, LossKind, ModelRow, OpenOptions, Reader, Source,
+    VerifyReport,
 };

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use phash_code::Codes as _;
 use phash_core::View;
 use phash_index::{BuildParams, Layout};
-use phash_store::{CodeView, OpenOptions, Reader, Writer};
+use phash_store::{CodeView, Contents, OpenOptions, Reader, Writer};
 
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::raw::{RAW_VIEW, Width, build_raw_segments};
 use crate::schema::schema;
 use crate::search::{Search, ViewSearch};
 
@@ -43,6 +44,34 @@ pub(crate) fn build_segments(
         build_view(dir, writer, view.name(), None, &BuildParams::default(), search, cancel, starts)?;
     }
     Ok(())
+}
+
+/// The same for a database of either kind, and of any hash: whatever this build cannot index stays without segments, and is
+/// scanned. `starts` is told view and codes of each segment.
+pub(crate) fn build_missing(
+    dir: &Path,
+    writer: &mut Writer,
+    cancel: &AtomicBool,
+    starts: &mut dyn FnMut(&str, u32),
+) -> Result<()> {
+    let stored = writer.schema().clone();
+    if stored.contents == Contents::Codes {
+        let Some(width) = stored.views.first().and_then(|view| Width::from_words(view.words)) else {
+            return Ok(());
+        };
+        let params = BuildParams::default();
+        return build_raw_segments(dir, writer, width, None, &params, cancel, &mut |codes, _| {
+            starts(RAW_VIEW, codes);
+        });
+    }
+    if stored != schema() {
+        return Ok(());
+    }
+    build_segments(dir, writer, cancel, &mut |event| {
+        if let Event::Indexing { view, codes } = event {
+            starts(view.name(), codes);
+        }
+    })
 }
 
 /// Builds the segments that a view of the writer's database (or its raw codes) lacks, in the layout given, or else in that of

@@ -16,7 +16,7 @@ use crate::vfs::{OsVfs, Vfs};
 /// Name of the catalog.
 pub(crate) const CATALOG_FILE: &str = "catalog.sqlite";
 /// Name of the catalog while it is made.
-const NEW_CATALOG_FILE: &str = "catalog.sqlite.new";
+pub(crate) const NEW_CATALOG_FILE: &str = "catalog.sqlite.new";
 /// Name of the folder of index segments.
 pub(crate) const SEGMENTS_DIR: &str = "segments";
 

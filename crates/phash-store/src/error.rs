@@ -115,6 +115,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Nothing in a damaged database says what it holds.
+    #[error("{}: nothing in it can be proven ({what}); restore it from a backup", path.display())]
+    NothingToSalvage {
+        /// The database directory.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// The operating system refused a file operation.
     #[error("{}: cannot {op}: {source}", path.display())]
     Io {

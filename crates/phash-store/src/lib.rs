@@ -43,6 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backup;
 mod bytes;
 mod catalog;
 mod clock;
@@ -54,11 +55,14 @@ mod mmap;
 mod published;
 mod reader;
 mod records;
+mod salvage;
 mod schema;
 mod segment;
+mod staging;
 mod vfs;
 mod writer;
 
+pub use backup::BackupSummary;
 pub use dir::Store;
 pub use error::{Error, Result};
 pub use files::labels::Labels;
@@ -70,7 +74,9 @@ pub use records::{
     FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
     TensorRow, ViewCode,
 };
+pub use salvage::{Loss, LossKind, SalvageEvent, Salvaged, salvage};
 pub use schema::{Contents, Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
 pub use segment::SegmentBytes;
+pub use staging::Staging;
 pub use vfs::{OsVfs, StoreFile, Vfs};
 pub use writer::{Compaction, CopyProgress, Writer};

@@ -24,10 +24,15 @@ impl WriterLock {
             .truncate(false)
             .open(&path)
             .map_err(|e| Error::io("open", &path, e))?;
+        Self::of(file, &path)
+    }
+
+    /// The same for the open lock file.
+    pub(crate) fn of(file: File, path: &Path) -> Result<Self> {
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked { path }),
-            Err(TryLockError::Error(e)) => Err(Error::io("lock", &path, e)),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(e)) => Err(Error::io("lock", path, e)),
         }
     }
 }

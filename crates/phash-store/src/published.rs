@@ -26,6 +26,11 @@ impl Published {
         Self(read.ok().and_then(|()| decode(&bytes)))
     }
 
+    /// Database id and generation, if the file tells.
+    pub(crate) fn known(self) -> Option<([u8; 16], u64)> {
+        self.0
+    }
+
     /// Refuses a catalog that lacks a commit.
     ///
     /// # Errors

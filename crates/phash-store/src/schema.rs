@@ -193,6 +193,12 @@ impl Kind {
         }
     }
 
+    /// The kind of a number on disk.
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
+        let all = [Self::Model, Self::Tensor, Self::Raw, Self::LabelPlace, Self::LabelText];
+        all.into_iter().find(|kind| kind.number() == number)
+    }
+
     /// What the databases hold that have files of this kind.
     pub(crate) fn contents(self) -> Contents {
         match self {

@@ -1,6 +1,6 @@
-//! The arguments of the commands that keep a library in order: removal and compaction.
+//! The arguments of the commands that keep a library in order: removal, compaction, checks, repair, backup, migration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -50,4 +50,84 @@ pub(crate) struct CompactArgs {
     /// Index segments: small, or fast [default: as they were]
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<LayoutArg>,
+}
+
+/// The library that a command is about, where it can be named without an option.
+#[derive(Args, Debug)]
+pub(crate) struct DbArg {
+    /// The library [default: that of --db]
+    #[arg(value_name = "DB", conflicts_with = "db")]
+    library: Option<PathBuf>,
+}
+
+impl DbArg {
+    /// It, or else the one that every command takes.
+    pub(crate) fn or<'a>(&'a self, db: &'a Path) -> &'a Path {
+        self.library.as_deref().unwrap_or(db)
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
+Reads everything: rows, codes, labels, index segments, and that they agree. Goes on after damage and
+lists all of it: file, byte, what is wrong, and the models or raw codes that are hit. Writes nothing
+and can run beside a writer. Of damage, see repair; a backup is better.
+
+", super::exit_status!()))]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) db: DbArg,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
+Examples:
+  phashdb repair --salvage saved.phash library.phash > lost.txt
+  phashdb repair --salvage saved.phash library.phash --format csv > lost.csv
+
+What a checksum proves is copied, under new ids in the same order; the index is built again. The rest
+is listed: labels where they can be read, else ids. A model comes out whole or not at all, so that
+ingesting its file puts it in again; a raw code whose label is lost is kept without it. Nothing is
+written to the damaged library. OUT appears when it is complete; until then there is OUT.partial.
+Exit status 0: nothing is lost.
+
+", super::exit_status!()))]
+pub(crate) struct RepairArgs {
+    /// The new library: nothing may be there
+    #[arg(long, value_name = "OUT", required = true)]
+    pub(crate) salvage: PathBuf,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
+Examples:
+  phashdb backup /mnt/safe/library-2026-11-22.phash
+  phashdb backup /mnt/safe/images.phash images.phash
+
+Copies the library as of its last commit; a writer can go on meanwhile, and is not in the copy. Every
+checksum is compared on the way: a damaged library is not copied. OUT appears when it is whole and on
+the medium; until then there is OUT.partial. To restore a backup, use it: it is a library.
+
+", super::exit_status!()))]
+pub(crate) struct BackupArgs {
+    /// The copy: nothing may be there
+    #[arg(value_name = "OUT")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_STATUS, after_long_help = concat!("\
+Every library that an earlier version made can be read and written as it is. This raises its format to
+the newest one now, which the first rm does otherwise (earlier versions of the program then refuse it),
+and builds index segments that this version cannot use again. Each step is one commit. Says so if there
+is nothing to do, with exit status 0. A library of a newer version of the program is refused.
+
+", super::exit_status!()))]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) db: DbArg,
 }

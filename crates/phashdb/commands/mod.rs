@@ -1,5 +1,6 @@
 //! The commands: one file each. A command gives back its exit status, or what made it give up.
 
+mod backup;
 mod codes;
 mod compact;
 mod compare;
@@ -11,8 +12,10 @@ mod hash;
 mod info;
 mod ingest;
 mod list;
+mod migrate;
 mod parts;
 mod query;
+mod repair;
 mod rm;
 mod scan;
 mod sizes;
@@ -37,7 +40,10 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::List => list::run(high),
         Command::Rm(args) => rm::run(args, high),
         Command::Compact(args) => compact::run(args, high),
-        Command::Verify => verify::run(high),
+        Command::Verify(args) => verify::run(args, high),
+        Command::Repair(args) => repair::run(args, high),
+        Command::Backup(args) => backup::run(args, high),
+        Command::Migrate(args) => migrate::run(args, high),
         Command::Completions(args) => completions::run(args, high),
     }
 }

@@ -25,7 +25,12 @@ pub(super) fn run(args: &QueryArgs, high: &HiArgs) -> Result<ExitStatus, Failure
         return Err(Failure::Usage("--explain: plans are no rows of a table; use --format jsonl".to_owned()));
     }
     if args.codes_from.is_some() {
-        return super::codes::query::run(&CodeLibrary::open_with(&high.db, high.reading)?, args, high, started);
+        return super::codes::query::run(
+            &CodeLibrary::open_with(&high.db, high.reading)?,
+            args,
+            high,
+            started,
+        );
     }
     if args.files.is_empty() && args.view.is_none() {
         // What a code or an id means depends on what the database holds.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use phash_library::{Damage, Library, VerifyReport};
 
+use crate::args::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -11,10 +12,11 @@ use crate::output::table::{Style, Tone};
 use crate::output::{Record, number, visible};
 use crate::progress::Progress;
 
-pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
+pub(super) fn run(args: &VerifyArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
+    let db = args.db.or(&high.db);
     let progress = Progress::new("verify");
-    let result = Library::verify_with(&high.db, high.reading, &mut |done, all| {
+    let result = Library::verify_with(db, high.reading, &mut |done, all| {
         progress.set_total(all);
         progress.set_position(done);
     });
@@ -23,7 +25,7 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
         Ok(report) => (report, false),
         // Damage may keep the library from being opened at all.
         Err(phash_library::Error::Store(error)) if error.is_damage() => {
-            let damages = vec![Damage::from_error(error, &high.db)];
+            let damages = vec![Damage::from_error(error, db)];
             (VerifyReport { damages, ..VerifyReport::default() }, true)
         }
         Err(error) => return Err(error.into()),
@@ -42,7 +44,7 @@ pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
             .with("uncommitted_bytes", report.uncommitted_bytes)
             .with("seconds", seconds)
     })?;
-    output.text(|style| draw(style, &report, stopped, &high.db.display().to_string(), seconds))?;
+    output.text(|style| draw(style, &report, stopped, &db.display().to_string(), seconds))?;
     output.finish()?;
     Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
 }

@@ -19,3 +19,4 @@ pub use import::{ImportEvent, ImportOptions, ImportSummary, import_codes};
 pub use input::{CodeEntry, CodeFormat, CodeInput, CodePlace, Columns};
 pub use library::{AnyLibrary, CodeLibrary, CodeMode};
 pub use measure::{Measured, measure};
+pub(crate) use sized::{VIEW as RAW_VIEW, build_segments as build_raw_segments};

@@ -21,7 +21,7 @@ use crate::search::Search;
 use crate::segments::build_view;
 
 /// The name of the only view of a database of raw codes.
-pub(super) const VIEW: &str = "raw";
+pub(crate) const VIEW: &str = "raw";
 
 /// Raw codes of some width, with their index segments.
 pub(super) trait AnyWidth: fmt::Debug + Send + Sync {
@@ -57,7 +57,7 @@ pub(super) fn open(reader: &Reader, width: Width) -> Result<Box<dyn AnyWidth>> {
 }
 
 /// Builds the index segments that the writer's codes lack, as [`build_view`] does; all codes must be committed.
-pub(super) fn build_segments(
+pub(crate) fn build_segments(
     dir: &Path,
     writer: &mut Writer,
     width: Width,

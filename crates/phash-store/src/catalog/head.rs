@@ -113,7 +113,7 @@ impl Head {
     }
 
     /// The head of a database with nothing in it.
-    fn empty(database_id: [u8; 16], schema: Schema, created_at_ms: i64) -> Self {
+    pub(crate) fn empty(database_id: [u8; 16], schema: Schema, created_at_ms: i64) -> Self {
         let tails = vec![Tail::default(); schema.contents.kinds().len() * schema.views.len()];
         Self {
             database_id,
@@ -152,21 +152,7 @@ impl Head {
 impl Catalog {
     /// Reads the head and checks that it agrees with itself.
     pub(crate) fn head(&self) -> Result<Head> {
-        let err = |e| self.err("read the head of the catalog", e);
-        let mut head = Head::empty(
-            [0; 16],
-            Schema { contents: self.contents, parameters: [0; 32], views: Vec::new() },
-            0,
-        );
-        let sql = "SELECT database_id, parameters, created_at_ms, generation, models, weak_models, tensors, sources,
-                   labels, segments_made, crc FROM meta WHERE id = 0";
-        let crc = self.conn.query_row(sql, [], |row| read_meta(row, &mut head)).map_err(|e| match e {
-            rusqlite::Error::QueryReturnedNoRows => self.damaged("table meta", "one row", "none"),
-            e => err(e),
-        })?;
-        if crc != head.meta_crc() {
-            return Err(self.damaged("checksum of the row in meta", head.meta_crc(), crc));
-        }
+        let mut head = self.read_meta()?;
         if self.upkept {
             head.upkeep = self.read_upkeep()?;
         }
@@ -186,6 +172,26 @@ impl Catalog {
                 let got = format!("{} labels in {places} places for {codes} codes", head.labels);
                 return Err(self.damaged("counts of labels", "no more labels than places than codes", got));
             }
+        }
+        Ok(head)
+    }
+
+    /// The row of `meta`, without views and tails.
+    pub(super) fn read_meta(&self) -> Result<Head> {
+        let err = |e| self.err("read the head of the catalog", e);
+        let mut head = Head::empty(
+            [0; 16],
+            Schema { contents: self.contents, parameters: [0; 32], views: Vec::new() },
+            0,
+        );
+        let sql = "SELECT database_id, parameters, created_at_ms, generation, models, weak_models, tensors, sources,
+                   labels, segments_made, crc FROM meta WHERE id = 0";
+        let crc = self.conn.query_row(sql, [], |row| fill_meta(row, &mut head)).map_err(|e| match e {
+            rusqlite::Error::QueryReturnedNoRows => self.damaged("table meta", "one row", "none"),
+            e => err(e),
+        })?;
+        if crc != head.meta_crc() {
+            return Err(self.damaged("checksum of the row in meta", head.meta_crc(), crc));
         }
         Ok(head)
     }
@@ -283,7 +289,7 @@ impl Catalog {
     }
 }
 
-fn read_meta(row: &Row<'_>, head: &mut Head) -> rusqlite::Result<u32> {
+fn fill_meta(row: &Row<'_>, head: &mut Head) -> rusqlite::Result<u32> {
     head.database_id = row.get(0)?;
     head.schema.parameters = row.get(1)?;
     head.created_at_ms = row.get(2)?;

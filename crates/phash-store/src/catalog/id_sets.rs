@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::schema::Kind;
 
 /// Ids a row stands for.
-const CHUNK_IDS: u32 = 1 << 16;
+pub(super) const CHUNK_IDS: u32 = 1 << 16;
 /// A bitmap of one chunk is at most a bitset of 8 KiB and a few header bytes; anything longer is not ours.
 const MAX_CHUNK_BYTES: usize = 8192 + 64;
 
@@ -87,6 +87,20 @@ impl Catalog {
             return Ok(ids);
         }
         Err(self.damaged(format!("number of removed ids of kind {}", kind.number()), count, ids.len()))
+    }
+
+    /// The ids of a set in one chunk; `None` if it has no row.
+    pub(super) fn chunk_ids(&self, set: IdSet, chunk: u32) -> Result<Option<RoaringBitmap>> {
+        let (table, key) = (set.table(), set.key_column());
+        let sql = format!("SELECT ids, crc FROM {table} WHERE {key} = ?1 AND chunk = ?2");
+        let row = self.conn.query_row(&sql, params![set.key(), chunk], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, u32>(1)?))
+        });
+        match row {
+            Ok((bytes, crc)) => self.chunk(set, chunk, &bytes, crc).map(Some),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(e) => Err(self.err("read sets of ids from the catalog", e)),
+        }
     }
 
     fn chunk(&self, set: IdSet, chunk: u32, bytes: &[u8], crc: u32) -> Result<RoaringBitmap> {

@@ -1,9 +1,11 @@
 //! Owns the SQLite file: opening it with the right settings, transactions, and the translation of its errors. The
 //! commit of its transaction is the publish point of the whole database. SQL is found in this folder and nowhere else.
 
+mod copy;
 mod ddl;
 pub(crate) mod head;
 pub(crate) mod id_sets;
+pub(crate) mod piecewise;
 pub(crate) mod read;
 pub(crate) mod remove;
 mod renumber;
@@ -125,6 +127,12 @@ impl Catalog {
             let what = format!("the catalog's application id is {application:#x}");
             return Err(Error::NotADatabase { path: self.path.clone(), what });
         }
+        self.read_version()
+    }
+
+    /// Takes from the version what the database holds.
+    fn read_version(&mut self) -> Result<()> {
+        let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let version = pragma("user_version").map_err(|e| self.err("read the catalog", e))?;
         let Some((contents, upkept)) = Contents::of_version(version) else {
             let found = u32::try_from(version).unwrap_or(0);

@@ -72,7 +72,7 @@ impl Catalog {
         Ok(models)
     }
 
-    fn skips(&self, model_id: u32) -> Result<Vec<(String, u32)>> {
+    pub(super) fn skips(&self, model_id: u32) -> Result<Vec<(String, u32)>> {
         let err = |e| self.err(OP, e);
         let sql = "SELECT reason, tensors FROM skips WHERE model_id = ?1 ORDER BY reason";
         let mut statement = self.conn.prepare_cached(sql).map_err(err)?;

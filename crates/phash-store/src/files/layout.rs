@@ -111,6 +111,23 @@ impl FileHeader {
         bytes
     }
 
+    /// The header that these bytes are, if they are one of this build.
+    pub(crate) fn decode(bytes: &[u8; HEADER_BYTES]) -> Option<Self> {
+        let name_len = usize::try_from(get_u32(bytes, NAME_LEN_AT)).ok()?;
+        let name = bytes[NAME_AT..ZEROS_AT].get(..name_len)?;
+        let (mut parameters, mut database_id) = ([0; 32], [0; 16]);
+        parameters.copy_from_slice(&bytes[PARAMETERS_AT..NAME_LEN_AT]);
+        database_id.copy_from_slice(&bytes[DATABASE_ID_AT..PARAMETERS_AT]);
+        let header = Self {
+            kind: Kind::of_number(get_u32(bytes, KIND_AT))?,
+            words: get_u32(bytes, WORDS_AT),
+            view: std::str::from_utf8(name).ok()?.to_owned(),
+            parameters,
+            database_id,
+        };
+        (matches!(header.words, 1 | 2 | 4 | 8) && header.encode() == *bytes).then_some(header)
+    }
+
     /// The checksum of the header: the slots' checksums begin with it, so that no block of one file passes in another.
     pub(crate) fn crc(&self) -> u32 {
         get_u32(&self.encode(), HEADER_CRC_AT)

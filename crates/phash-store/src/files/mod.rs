@@ -3,6 +3,7 @@
 
 pub(crate) mod append;
 pub(crate) mod check;
+pub(crate) mod copy;
 pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod recover;

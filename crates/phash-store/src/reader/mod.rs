@@ -51,10 +51,10 @@ impl Default for OpenOptions {
 /// [`Reader::refresh`] now and then.
 #[derive(Debug)]
 pub struct Reader {
-    snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     options: OpenOptions,
-    vfs: Arc<dyn Vfs>,
-    dir: PathBuf,
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) dir: PathBuf,
 }
 
 impl Reader {
@@ -306,7 +306,7 @@ impl Reader {
         Ok(file_number(self.schema().view_number(view)?, kind))
     }
 
-    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+    pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.snapshot.catalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,15 +23,15 @@ use crate::vfs::Vfs;
 const ATTEMPTS: usize = 8;
 
 /// An index segment's bytes, or why its file cannot be used.
-pub(super) type Segment = std::result::Result<SegmentBytes, Arc<Error>>;
+pub(crate) type Segment = std::result::Result<SegmentBytes, Arc<Error>>;
 
 /// A database as of one commit.
 #[derive(Debug)]
-pub(super) struct Snapshot {
-    pub(super) head: Head,
-    pub(super) files: Vec<Arc<CodeFile>>,
+pub(crate) struct Snapshot {
+    pub(crate) head: Head,
+    pub(crate) files: Vec<Arc<CodeFile>>,
     /// What the catalog names; a file that cannot be used costs speed, not answers.
-    pub(super) segments: Vec<(SegmentRow, Segment)>,
+    pub(crate) segments: Vec<(SegmentRow, Segment)>,
     voids: Vec<OnceLock<RoaringBitmap>>,
     /// Removed items, and removed tensors.
     removed: [OnceLock<RoaringBitmap>; 2],

@@ -3,9 +3,11 @@
 
 mod codes;
 mod compact;
+mod migrate;
 mod orphans;
 mod put;
 mod remove;
+pub(crate) mod restore;
 mod segments;
 
 use std::collections::BTreeMap;

@@ -152,7 +152,7 @@ impl Writer {
     }
 
     /// Starts the transaction, and raises the catalog to the version that knows of removals.
-    fn begin_removal(&mut self) -> Result<()> {
+    pub(super) fn begin_removal(&mut self) -> Result<()> {
         self.begin()?;
         self.catalog.upgrade()
     }

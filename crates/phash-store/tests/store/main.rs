@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is a failure with a place")]
 #![expect(clippy::print_stdout, reason = "seeds and counts, shown when a test fails")]
 
+mod backup;
 mod calls;
 mod codes;
 mod common;
@@ -18,6 +19,7 @@ mod power_cuts;
 mod processes;
 mod remove;
 mod rules;
+mod salvage;
 mod segments;
 mod snapshot;
 mod workloads;

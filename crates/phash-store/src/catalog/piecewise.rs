@@ -1,0 +1,287 @@
+//! Owns the reading of a catalog that may be damaged: piece by piece, by ids alone, never by one of SQLite's own indexes.
+//! What comes back has passed its checksum; what does not is told with its error, and reading goes on behind it.
+
+use std::ops::Range;
+use std::path::Path;
+
+use roaring::RoaringBitmap;
+use rusqlite::{OpenFlags, params};
+
+use super::Catalog;
+use super::head::Head;
+use super::id_sets::{CHUNK_IDS, IdSet};
+use super::rowcheck::{Field, row_crc};
+use super::rows::{MODEL_COLUMNS, model_crc};
+use super::upkeep::Upkeep;
+use crate::error::{Error, Result};
+use crate::files::Tail;
+use crate::records::{ModelRow, Source, TensorRow};
+use crate::schema::Contents;
+
+/// Rows fetched at once while all goes well.
+const PAGE: u32 = 256;
+
+/// Rows of one table, or why there are none.
+pub(crate) type Piece<T> = (Range<u32>, Result<Vec<T>>);
+
+/// Fetches the rows with ids in `ids`, and hands them over in order. What cannot be fetched at once is fetched by halves,
+/// down to single rows; neighbours that fail in the same way are one piece.
+pub(crate) fn by_pieces<T, E>(
+    ids: Range<u32>,
+    fetch: &dyn Fn(Range<u32>) -> Result<Vec<T>>,
+    each: &mut dyn FnMut(Piece<T>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut failed: Option<(Range<u32>, Error)> = None;
+    let mut todo: Vec<Range<u32>> = Vec::new();
+    let mut next = ids.start;
+    while next < ids.end || !todo.is_empty() {
+        let piece = todo.pop().unwrap_or_else(|| {
+            let piece = next..next.saturating_add(PAGE).min(ids.end);
+            next = piece.end;
+            piece
+        });
+        match fetch(piece.clone()) {
+            Ok(rows) => {
+                if let Some((ids, error)) = failed.take() {
+                    each((ids, Err(error)))?;
+                }
+                each((piece, Ok(rows)))?;
+            }
+            Err(_) if piece.len() > 1 => {
+                let middle = piece.start + (piece.end - piece.start) / 2;
+                todo.push(middle..piece.end);
+                todo.push(piece.start..middle);
+            }
+            Err(error) => match &mut failed {
+                Some((ids, before)) if ids.end == piece.start && before.to_string() == error.to_string() => {
+                    ids.end = piece.end;
+                }
+                _ => {
+                    if let Some((ids, before)) = failed.replace((piece, error)) {
+                        each((ids, Err(before)))?;
+                    }
+                }
+            },
+        }
+    }
+    match failed {
+        Some((ids, error)) => each((ids, Err(error))),
+        None => Ok(()),
+    }
+}
+
+/// A set of ids, as far as it can be read.
+#[derive(Debug, Default)]
+pub(crate) struct KnownIds {
+    pub(crate) ids: RoaringBitmap,
+    /// Where it is not known which ids are in the set.
+    pub(crate) unknown: RoaringBitmap,
+}
+
+/// A row of `code_files` that passed its checksum.
+#[derive(Clone, Debug)]
+pub(crate) struct FileRow {
+    pub(crate) number: usize,
+    pub(crate) view: String,
+    pub(crate) kind: u32,
+    pub(crate) words: u32,
+    pub(crate) tail: Tail,
+}
+
+impl Catalog {
+    /// Opens a copy of a catalog of which anything may be wrong: all that is required is that SQLite takes it for one of
+    /// its files, and that the version is known.
+    pub(crate) fn open_damaged(path: &Path) -> Result<Self> {
+        let mut this = Self::connect(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE, "open the catalog")?;
+        this.run("open the catalog", "PRAGMA cache_size = -16384; BEGIN")?;
+        match this.check_version() {
+            // Two bytes of the file say what kind of file it is; its rows say so, too.
+            Err(Error::NotADatabase { .. }) => this.read_version()?,
+            other => other?,
+        }
+        Ok(this)
+    }
+
+    /// What the version of the format says.
+    pub(crate) fn kind(&self) -> (Contents, bool) {
+        (self.contents, self.upkept)
+    }
+
+    /// The row of `meta`, without views and tails.
+    pub(crate) fn meta(&self) -> Result<Head> {
+        self.read_meta()
+    }
+
+    /// The row of `upkeep`, which is not in catalogs of before the first removal.
+    pub(crate) fn upkeep(&self) -> Result<Upkeep> {
+        if self.upkept { self.read_upkeep() } else { Ok(Upkeep::default()) }
+    }
+
+    /// The rows of `code_files` that pass.
+    pub(crate) fn file_rows(&self) -> Vec<FileRow> {
+        let one = |number: u32| {
+            let sql = "SELECT view, kind, words, committed, generation, tail_crc, crc FROM code_files WHERE id = ?1";
+            self.conn.query_row(sql, [number], |row| {
+                let file = FileRow {
+                    number: number as usize,
+                    view: row.get(0)?,
+                    kind: row.get(1)?,
+                    words: row.get(2)?,
+                    tail: Tail {
+                        count: row.get(3)?,
+                        generation: row.get::<_, i64>(4)?.cast_unsigned(),
+                        crc: row.get(5)?,
+                    },
+                };
+                Ok((file, row.get::<_, u32>(6)?))
+            })
+        };
+        let files = (0..2 * 16).filter_map(|number| one(number).ok());
+        let sound = files.filter(|(file, crc)| {
+            let FileRow { number, view, kind, words, tail } = file;
+            let fields = [
+                Field::Int(i64::try_from(*number).unwrap_or(i64::MAX)),
+                Field::Text(view),
+                Field::Int((*kind).into()),
+                Field::Int((*words).into()),
+                Field::Int(tail.count.into()),
+                Field::Int(tail.generation.cast_signed()),
+                Field::Int(tail.crc.into()),
+            ];
+            row_crc("code_files", &fields) == *crc
+        });
+        sound.map(|(file, _)| file).collect()
+    }
+
+    /// The end of the ids of a table's rows, as far as SQLite finds the last row.
+    pub(crate) fn last_id(&self, table: &str) -> u32 {
+        let last = self.conn.query_row(&format!("SELECT max(id) FROM {table}"), [], |row| row.get(0));
+        last.ok().flatten().map_or(0, |last: u32| last.saturating_add(1))
+    }
+
+    /// The models with ids in `ids`, without sources.
+    pub(crate) fn model_rows(&self, ids: &Range<u32>) -> Result<Vec<ModelRow>> {
+        let sql =
+            format!("SELECT {MODEL_COLUMNS} FROM models NOT INDEXED WHERE id >= ?1 AND id < ?2 ORDER BY id");
+        let err = |e| self.err("read the catalog", e);
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
+        let mut rows = statement.query(params![ids.start, ids.end]).map_err(err)?;
+        let mut models = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            let (mut model, crc) = self.read_model(row)?;
+            model.tensors_skipped = self.skips(model.id)?;
+            self.check_row("models", model.id, model_crc(&model), crc)?;
+            models.push(model);
+        }
+        self.in_order("models", ids, models.iter().map(|model| model.id))?;
+        Ok(models)
+    }
+
+    /// The sources with numbers in `ids`; all of them said to be current, as only an index could tell.
+    pub(crate) fn source_rows(&self, ids: &Range<u32>) -> Result<Vec<Source>> {
+        let sql = "SELECT id, label, version, path, len_bytes, mtime_ns, file_digest, model_id, recorded_at_ms, crc, 1
+                   FROM sources NOT INDEXED WHERE id >= ?1 AND id < ?2 ORDER BY id";
+        let err = |e| self.err("read the catalog", e);
+        let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
+        let mut rows = statement.query(params![ids.start, ids.end]).map_err(err)?;
+        let mut sources = Vec::new();
+        while let Some(row) = rows.next().map_err(err)? {
+            sources.push(self.read_source(row)?);
+        }
+        self.in_order("sources", ids, sources.iter().map(|source| source.id))?;
+        Ok(sources)
+    }
+
+    /// The tensors with ids in `ids`.
+    pub(crate) fn tensor_rows(&self, ids: &Range<u32>) -> Result<Vec<TensorRow>> {
+        let tensors = self.tensors(ids.clone())?;
+        self.in_order("tensors", ids, tensors.iter().map(|tensor| tensor.id))?;
+        Ok(tensors)
+    }
+
+    /// A set of ids below `end`, chunk by chunk. `count` is how many there should be, if that is known: if there are not
+    /// as many, nothing is known of chunks without a row.
+    pub(crate) fn known_ids(&self, set: IdSet, end: u32, count: Option<u32>) -> KnownIds {
+        let mut known = KnownIds::default();
+        if matches!(set, IdSet::Removed(_)) && !self.upkept {
+            return known;
+        }
+        let mut without_row = RoaringBitmap::new();
+        for chunk in 0..end.div_ceil(CHUNK_IDS) {
+            let first = chunk * CHUNK_IDS;
+            let all = first..=first.saturating_add(CHUNK_IDS - 1).min(end - 1);
+            match self.chunk_ids(set, chunk) {
+                Ok(Some(ids)) => known.ids |= ids,
+                Ok(None) => drop(without_row.insert_range(all)),
+                Err(_) => drop(known.unknown.insert_range(all)),
+            }
+        }
+        known.ids.remove_range(end..);
+        if count.is_some_and(|count| known.unknown.is_empty() && known.ids.len() != u64::from(count)) {
+            known.unknown = without_row;
+        }
+        known
+    }
+
+    /// That SQLite gave the rows asked for, each once.
+    fn in_order(&self, table: &str, ids: &Range<u32>, got: impl Iterator<Item = u32>) -> Result<()> {
+        let mut after = ids.start;
+        for id in got {
+            if id < after || id >= ids.end {
+                return Err(self.damaged(
+                    format!("order of rows of {table}"),
+                    format!("{after} or more"),
+                    id,
+                ));
+            }
+            after = id + 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Rows are their ids; those in `bad` fail, each with the message of its hundred.
+    fn pieces(ids: Range<u32>, bad: &[u32]) -> (Vec<u32>, Vec<(Range<u32>, String)>, u32) {
+        let (mut good, mut failed, asked) = (Vec::new(), Vec::new(), Cell::new(0));
+        let fetch = |ids: Range<u32>| {
+            asked.set(asked.get() + 1);
+            match bad.iter().find(|id| ids.contains(id)) {
+                Some(id) => Err(Error::InvalidInput { what: format!("hundred {}", id / 100) }),
+                None => Ok(ids.collect()),
+            }
+        };
+        by_pieces(ids, &fetch, &mut |(ids, rows)| {
+            match rows {
+                Ok(rows) => good.extend(rows),
+                Err(error) => failed.push((ids, error.to_string())),
+            }
+            Ok::<_, Error>(())
+        })
+        .unwrap();
+        (good, failed, asked.get())
+    }
+
+    #[test]
+    fn exactly_the_rows_that_fail_are_left_out_and_told_in_as_few_pieces_as_there_are_reasons() {
+        let bad: Vec<u32> = [7, 300, 301, 302, 999, 1000].into();
+        let (good, failed, asked) = pieces(3..1003, &bad);
+        assert!(good.iter().copied().eq((3..1003).filter(|id| !bad.contains(id))));
+        let told: Vec<(Range<u32>, &str)> =
+            failed.iter().map(|(ids, why)| (ids.clone(), why.as_str())).collect();
+        let why = |hundred: u32| format!("cannot store this: hundred {hundred}");
+        let whys = [why(0), why(3), why(9), why(10)];
+        assert_eq!(
+            told,
+            [(7..8, &*whys[0]), (300..303, &*whys[1]), (999..1000, &*whys[2]), (1000..1001, &*whys[3])]
+        );
+        assert!(asked < 80, "{asked} questions");
+        assert_eq!(pieces(5..5, &[]).0, []);
+        assert_eq!(pieces(0..600, &(0..600).collect::<Vec<_>>()).0, []);
+    }
+}

@@ -1,0 +1,150 @@
+//! Owns [`ProvenFile`]: the codes of a code file that one of its own slots, or the catalog, proves. Any byte of the file may
+//! be wrong and any part of it missing: what is not proven is not given out.
+
+use std::path::{Path, PathBuf};
+
+use crate::files::Tail;
+use crate::files::layout::{self, BLOCK_HEADER_BYTES, CODES_PER_BLOCK, FileHeader, Geometry, SlotState};
+use crate::vfs::{StoreFile, Vfs, read_exact_at};
+
+/// What may prove the codes of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proof {
+    /// What the catalog says of the file's end, if it does.
+    pub(super) tail: Option<Tail>,
+    /// Slots of later commits prove nothing: those were not reported, or their rows are lost.
+    pub(super) newest: u64,
+}
+
+/// A code file, block by block.
+#[derive(Debug)]
+pub(super) struct ProvenFile {
+    file: Option<Box<dyn StoreFile>>,
+    path: PathBuf,
+    geometry: Geometry,
+    /// For each block how many of its codes are proven, from the first on.
+    proven: Vec<u16>,
+    /// The end of the ids that the file is known to have been given, proven or not.
+    pub(super) end: u32,
+    /// The latest commit that a slot names.
+    pub(super) newest: u64,
+    /// The block read last, and its codes.
+    held: Option<(u32, Vec<u8>)>,
+}
+
+impl ProvenFile {
+    /// Reads the whole file. `progress` is told of bytes.
+    pub(super) fn examine(
+        vfs: &dyn Vfs,
+        path: &Path,
+        header: &FileHeader,
+        proof: Proof,
+        progress: &mut dyn FnMut(u64),
+    ) -> Self {
+        let tail_end = proof.tail.map_or(0, |tail| tail.count);
+        let mut this = Self {
+            file: vfs.open_read(path).ok(),
+            path: path.to_owned(),
+            geometry: Geometry::new(header.words),
+            proven: Vec::new(),
+            end: tail_end,
+            newest: 0,
+            held: None,
+        };
+        let header_crc = header.crc();
+        for block in 0..=u32::MAX / CODES_PER_BLOCK {
+            let Some((slots, codes)) = this.read(block, header_crc) else { break };
+            let mut vouched = Vec::new();
+            if proof.tail.is_none() && slots.iter().all(|slot| !matches!(slot, SlotState::Valid(_))) {
+                let codes = u32::try_from(codes.len() / this.geometry.code_bytes).unwrap_or(0);
+                this.end = this.end.max((block * CODES_PER_BLOCK).saturating_add(codes));
+            }
+            for state in slots {
+                let SlotState::Valid(slot) = state else { continue };
+                this.newest = this.newest.max(slot.generation);
+                if slot.generation <= proof.newest {
+                    this.end = this.end.max((block * CODES_PER_BLOCK).saturating_add(slot.count));
+                    vouched.push((slot.count, slot.codes_crc));
+                }
+            }
+            if let Some(tail) = proof.tail
+                && block + 1 == layout::blocks(tail.count)
+            {
+                vouched.push((layout::codes_in_block(tail.count, block), tail.crc));
+            }
+            let width = this.geometry.code_bytes;
+            let fits = |&(count, crc): &(u32, u32)| {
+                codes.get(..count as usize * width).is_some_and(|codes| crc32fast::hash(codes) == crc)
+            };
+            let proven = vouched.iter().filter(|vouched| fits(vouched)).map(|(count, _)| *count).max();
+            this.proven.push(proven.and_then(|count| u16::try_from(count).ok()).unwrap_or(0));
+            progress(BLOCK_HEADER_BYTES as u64 + codes.len() as u64);
+        }
+        this
+    }
+
+    /// Takes nothing in the file for proven any more.
+    pub(super) fn disprove(&mut self) {
+        self.proven.clear();
+    }
+
+    /// Whether there is no such file, or it cannot be opened.
+    pub(super) fn is_missing(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// The name of the file.
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// How many codes are proven.
+    pub(super) fn proven_codes(&self) -> u64 {
+        self.proven.iter().map(|&codes| u64::from(codes)).sum()
+    }
+
+    /// A code, if it is proven.
+    pub(super) fn code(&mut self, id: u32) -> Option<&[u8]> {
+        let block = id / CODES_PER_BLOCK;
+        let at = id % CODES_PER_BLOCK;
+        if at >= u32::from(*self.proven.get(block as usize)?) {
+            return None;
+        }
+        if self.held.as_ref().is_none_or(|(held, _)| *held != block) {
+            let codes = u32::from(self.proven[block as usize]);
+            let mut bytes = vec![0; codes as usize * self.geometry.code_bytes];
+            let file = self.file.as_ref()?;
+            read_exact_at(&**file, &mut bytes, self.geometry.code_at(block * CODES_PER_BLOCK)).ok()?;
+            self.held = Some((block, bytes));
+        }
+        let start = at as usize * self.geometry.code_bytes;
+        self.held.as_ref()?.1.get(start..start + self.geometry.code_bytes)
+    }
+
+    /// Slots and codes of a block, as many whole codes as there are; `None` behind the end of the file.
+    fn read(&self, block: u32, header_crc: u32) -> Option<([SlotState; 2], Vec<u8>)> {
+        let file = self.file.as_ref()?;
+        let len = file.len_bytes().ok()?;
+        let at = self.geometry.block_at(block);
+        let inside = len.checked_sub(at)?;
+        let codes = inside.checked_sub(BLOCK_HEADER_BYTES as u64)? / self.geometry.code_bytes as u64;
+        let codes = u32::try_from(codes).unwrap_or(u32::MAX).min(CODES_PER_BLOCK);
+        let mut header = [0; BLOCK_HEADER_BYTES];
+        let mut bytes = vec![0; codes as usize * self.geometry.code_bytes];
+        // A block that the medium does not give back proves nothing; those behind it may.
+        let read = read_exact_at(&**file, &mut header, at)
+            .and_then(|()| read_exact_at(&**file, &mut bytes, at + BLOCK_HEADER_BYTES as u64));
+        if read.is_err() {
+            return Some(([SlotState::Invalid; 2], Vec::new()));
+        }
+        Some((SlotState::decode_both(&header, block, header_crc), bytes))
+    }
+}
+
+/// The header that a code file has, if it is sound by its own checksum.
+pub(super) fn header_of(vfs: &dyn Vfs, path: &Path) -> Option<FileHeader> {
+    let mut bytes = [0; layout::HEADER_BYTES];
+    let file = vfs.open_read(path).ok()?;
+    read_exact_at(&*file, &mut bytes, 0).ok()?;
+    FileHeader::decode(&bytes)
+}

@@ -1,0 +1,262 @@
+//! Owns the salvage of models. A model is wholly there (its row, its codes in every view, the rows and codes of all its
+//! tensors, and a source) or it is lost: half a model would stand in the way of the file being ingested again.
+
+use std::ops::Range;
+
+use super::blocks::ProvenFile;
+use super::evidence::Evidence;
+use super::{Halt, Loss, LossKind, Outlet, Step};
+use crate::catalog::Catalog;
+use crate::catalog::head::file_number;
+use crate::catalog::id_sets::IdSet;
+use crate::catalog::piecewise::{KnownIds, by_pieces};
+use crate::records::{ModelRow, Source};
+use crate::schema::Kind;
+use crate::writer::restore::{Restored, RowCodes};
+
+/// Models between two commits.
+const COMMIT_EVERY: u32 = 4096;
+
+/// Which source is of which model; 8 bytes a source.
+type SourcesOfModels = Vec<(u32, u32)>;
+
+struct Models<'a, 'o> {
+    catalog: &'a Catalog,
+    files: &'a mut [ProvenFile],
+    views: usize,
+    /// For each code file.
+    voids: Vec<KnownIds>,
+    sources: SourcesOfModels,
+    out: &'a mut Outlet<'o>,
+}
+
+/// Copies what is proven.
+pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
+    let Evidence { catalog: Some(catalog), files, head, has_meta, applies, .. } = evidence else {
+        return Ok(());
+    };
+    let catalog: &Catalog = catalog;
+    let end = |table: &str, count: u32| if *has_meta { count } else { catalog.last_id(table) };
+    let (models, sources) = (end("models", head.models), end("sources", head.sources));
+    let known_removals = applies.then_some(head.upkeep);
+    let removed = catalog.known_ids(
+        IdSet::Removed(Kind::Model),
+        models,
+        known_removals.filter(|_| *has_meta).map(|upkeep| upkeep.removed),
+    );
+    let holes = known_removals.is_none_or(|upkeep| upkeep.removed_sources > 0) || !*has_meta;
+    let voids = (0..files.len()).map(|number| {
+        let kind = head.file(number).kind;
+        let end = if kind == Kind::Tensor { end("tensors", head.tensors) } else { models };
+        catalog.known_ids(IdSet::Voids(number), end, None)
+    });
+    let voids = voids.collect();
+    if !*applies {
+        let reason = "the catalog is of before a compaction, the code files of after it";
+        out.lose(Loss::of(LossKind::Commits, reason))?;
+        files.iter_mut().for_each(ProvenFile::disprove);
+    }
+    let views = head.schema.views.len();
+    let behind = files.iter().enumerate().filter(|(number, _)| head.file(*number).kind == Kind::Model);
+    let claimed = behind.map(|(_, file)| file.end).max().unwrap_or(0);
+    let mut this = Models { catalog, files, views, voids, sources: Vec::new(), out };
+    this.find_sources(sources, holes)?;
+    let mut next = 0;
+    by_pieces(0..models, &|ids| catalog.model_rows(&ids), &mut |(ids, rows)| {
+        match rows {
+            Err(error) => this.lose_models(ids.clone(), &error.to_string())?,
+            Ok(rows) => {
+                next = ids.start;
+                for model in rows {
+                    this.lose_missing(next..model.id, &removed)?;
+                    next = model.id + 1;
+                    this.model(model)?;
+                }
+                this.lose_missing(next..ids.end, &removed)?;
+            }
+        }
+        this.out.at(u64::from(ids.end), u64::from(models))
+    })?;
+    if claimed > models && *applies {
+        let mut loss = Loss::of(LossKind::Model, "its row is in the part of the catalog that is lost");
+        loss.ids = Some(models..claimed);
+        this.out.lose(loss)?;
+    }
+    Ok(())
+}
+
+impl Models<'_, '_> {
+    /// Finds which sources are there, without keeping them.
+    fn find_sources(&mut self, end: u32, holes: bool) -> Step {
+        let (catalog, sources, out) = (self.catalog, &mut self.sources, &mut self.out);
+        let mut lose = |ids: Range<u32>, reason: &str| {
+            let mut loss = Loss::of(LossKind::Source, reason);
+            loss.ids = Some(ids);
+            out.lose(loss)
+        };
+        by_pieces(0..end, &|ids| catalog.source_rows(&ids), &mut |(ids, rows)| match rows {
+            Err(error) => lose(ids, &error.to_string()),
+            Ok(rows) => {
+                let mut next = ids.start;
+                for source in rows {
+                    if next < source.id && !holes {
+                        lose(next..source.id, "it has no row")?;
+                    }
+                    next = source.id + 1;
+                    sources.push((source.model_id, source.id));
+                }
+                if next < ids.end && !holes { lose(next..ids.end, "it has no row") } else { Ok(()) }
+            }
+        })?;
+        self.sources.sort_unstable();
+        Ok(())
+    }
+
+    /// The sources of a model.
+    fn sources_of(&self, model: u32) -> Step<Vec<Source>> {
+        let first = self.sources.partition_point(|&(of, _)| of < model);
+        let mut found = Vec::new();
+        for &(_, id) in self.sources[first..].iter().take_while(|&&(of, _)| of == model) {
+            found.extend(self.catalog.source_rows(&(id..id.saturating_add(1)))?);
+        }
+        Ok(found)
+    }
+
+    /// Puts a model in, or tells why not.
+    fn model(&mut self, mut model: ModelRow) -> Step {
+        let id = model.id;
+        model.sources = self.sources_of(id)?;
+        match self.gather(model) {
+            Ok(restored) => {
+                let writer = &mut *self.out.writer;
+                let digest = &restored.model.content_digest;
+                if writer.model_by_content_digest(digest)?.is_some() {
+                    return self.lose_models(id..id + 1, "another model has the same contents");
+                }
+                writer.restore(&restored)?;
+                if writer.pending().models >= COMMIT_EVERY {
+                    writer.commit()?;
+                }
+                Ok(())
+            }
+            Err(Unproven::Lost(reason)) => self.lose_models(id..id + 1, &reason),
+            Err(Unproven::Failed(halt)) => Err(halt),
+        }
+    }
+
+    /// All that belongs to a model, if all of it is proven.
+    fn gather(&mut self, model: ModelRow) -> Result<Restored, Unproven> {
+        if model.sources.is_empty() {
+            return Err(Unproven::lost("no source of it can be read"));
+        }
+        if model.features.len() != self.views {
+            return Err(Unproven::lost("its row has not as many features as there are views"));
+        }
+        let codes = self.codes(Kind::Model, model.id, &model.features)?;
+        let mut tensors = Vec::with_capacity(model.tensors.len().min(1 << 16));
+        let rows = self.catalog.tensor_rows(&model.tensors).map_err(|error| match error {
+            error if error.is_damage() => Unproven::Lost(error.to_string()),
+            error => Unproven::Failed(error.into()),
+        })?;
+        if rows.len() != model.tensors.len() {
+            return Err(Unproven::lost("rows of its tensors are missing"));
+        }
+        for tensor in rows {
+            if tensor.model_id != model.id || tensor.features.len() != self.views {
+                return Err(Unproven::lost("a row of its tensors is another one's"));
+            }
+            let codes = self.codes(Kind::Tensor, tensor.id, &tensor.features)?;
+            tensors.push((tensor, codes));
+        }
+        Ok(Restored { model, codes, tensors })
+    }
+
+    /// The codes of a model or tensor in every view.
+    fn codes(&mut self, kind: Kind, id: u32, features: &[u32]) -> Result<RowCodes, Unproven> {
+        let mut codes = Vec::with_capacity(self.views);
+        for (view, &features) in features.iter().enumerate() {
+            let number = file_number(view, kind);
+            let (file, voids) = (&mut self.files[number], &self.voids[number]);
+            let Some(code) = file.code(id).map(<[u8]>::to_vec) else {
+                let what = if kind == Kind::Tensor { "a tensor's code" } else { "its code" };
+                let how = if file.is_missing() { "is missing" } else { "does not fit its checksum there" };
+                return Err(Unproven::Lost(format!("{what} in {}: {how}", file.name())));
+            };
+            // A void code is stored as zeros; there is none exactly where there are no features.
+            let is_zero = code.iter().all(|&byte| byte == 0);
+            let is_void = match (voids.ids.contains(id), is_zero) {
+                (true, false) => return Err(Unproven::lost("a code where there should be none")),
+                (true, true) => true,
+                (false, false) => false,
+                (false, true) if features == 0 => true,
+                (false, true) if voids.unknown.contains(id) => {
+                    return Err(Unproven::lost("it is not known whether it has a code in each view"));
+                }
+                (false, true) => false,
+            };
+            codes.push((!is_void).then_some(code));
+        }
+        Ok(codes)
+    }
+
+    /// Models that have no row and were not removed.
+    fn lose_missing(&mut self, ids: Range<u32>, removed: &KnownIds) -> Step {
+        let mut start = ids.start;
+        for id in ids.clone() {
+            if removed.ids.contains(id) {
+                self.lose_unless_empty(start..id, removed)?;
+                start = id + 1;
+            }
+        }
+        self.lose_unless_empty(start..ids.end, removed)
+    }
+
+    fn lose_unless_empty(&mut self, ids: Range<u32>, removed: &KnownIds) -> Step {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sure = removed.unknown.range_cardinality(ids.clone()) == 0;
+        self.lose_models(ids, if sure { "it has no row" } else { "it has no row: lost, or it was removed" })
+    }
+
+    /// Tells of lost models: each under the labels that are known of it, the others by their ids.
+    fn lose_models(&mut self, ids: Range<u32>, reason: &str) -> Step {
+        let mut nameless = ids.start..ids.start;
+        let first = self.sources.partition_point(|&(of, _)| of < ids.start);
+        let end = self.sources.partition_point(|&(of, _)| of < ids.end);
+        let known: Vec<(u32, u32)> = self.sources[first..end].to_vec();
+        let told = |out: &mut Outlet<'_>, ids: Range<u32>| {
+            if ids.is_empty() {
+                return Ok(());
+            }
+            out.lose(Loss { ids: Some(ids), ..Loss::of(LossKind::Model, reason) })
+        };
+        for (model, source) in known {
+            nameless.end = nameless.end.max(model);
+            told(self.out, nameless.clone())?;
+            nameless = model + 1..model + 1;
+            for source in self.catalog.source_rows(&(source..source.saturating_add(1)))? {
+                let mut loss = Loss::of(LossKind::Model, reason);
+                loss.ids = Some(model..model + 1);
+                (loss.label, loss.path, loss.version) =
+                    (Some(source.label), Some(source.path), Some(source.version));
+                self.out.lose(loss)?;
+            }
+        }
+        told(self.out, nameless.start..ids.end)
+    }
+}
+
+/// Why a model is not put in.
+enum Unproven {
+    /// It is damaged.
+    Lost(String),
+    /// It could not be found out.
+    Failed(Halt),
+}
+
+impl Unproven {
+    fn lost(reason: &str) -> Self {
+        Self::Lost(reason.to_owned())
+    }
+}
