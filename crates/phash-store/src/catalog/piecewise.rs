@@ -246,8 +246,11 @@ mod tests {
 
     use super::*;
 
+    /// Rows that came, pieces that failed and why, and how many questions it took.
+    type Told = (Vec<u32>, Vec<(Range<u32>, String)>, u32);
+
     /// Rows are their ids; those in `bad` fail, each with the message of its hundred.
-    fn pieces(ids: Range<u32>, bad: &[u32]) -> (Vec<u32>, Vec<(Range<u32>, String)>, u32) {
+    fn pieces(ids: Range<u32>, bad: &[u32]) -> Told {
         let (mut good, mut failed, asked) = (Vec::new(), Vec::new(), Cell::new(0));
         let fetch = |ids: Range<u32>| {
             asked.set(asked.get() + 1);
