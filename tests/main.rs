@@ -13,9 +13,12 @@ mod ground_truth;
 mod hostile;
 mod ingest;
 mod interruption;
+mod mapping;
 mod partial;
 mod pipes;
 mod queries;
+#[cfg(unix)]
+mod readers;
 mod readme;
 mod support;
 mod upkeep;

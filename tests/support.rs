@@ -4,6 +4,8 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
+#[cfg(unix)]
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
@@ -32,6 +34,7 @@ impl Sandbox {
     pub(crate) fn phashdb<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Cli {
         let mut command = Command::new(env!("CARGO_BIN_EXE_phashdb"));
         command.args(args).current_dir(self.path()).env_remove("PHASHDB_DB").env_remove("NO_COLOR");
+        command.env_remove("PHASHDB_NO_MMAP");
         Cli { command, stdin: Vec::new() }
     }
 
@@ -148,6 +151,28 @@ impl Done {
         let (out, err) =
             (String::from_utf8_lossy(&self.output.stdout), String::from_utf8_lossy(&self.output.stderr));
         format!("$ {}\n-- {}\n-- stdout\n{out}-- stderr\n{err}", self.line, self.output.status)
+    }
+}
+
+/// Makes a named pipe.
+#[cfg(unix)]
+pub(crate) fn make_pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().is_ok_and(|status| status.success()), "mkfifo");
+}
+
+/// Opens a named pipe for writing, as soon as the child has opened it for reading.
+#[cfg(unix)]
+pub(crate) fn open_pipe(path: &Path, child: &mut std::process::Child) -> fs::File {
+    loop {
+        // O_NONBLOCK, and ENXIO if nobody reads yet.
+        let (nonblocking, nobody) = if cfg!(target_os = "linux") { (0o4000, 6) } else { (4, 6) };
+        match fs::File::options().write(true).custom_flags(nonblocking).open(path) {
+            Ok(pipe) => return pipe,
+            Err(error) => assert_eq!(error.raw_os_error(), Some(nobody), "{error}"),
+        }
+        let ended = child.try_wait().expect("a child");
+        assert!(ended.is_none(), "ended before it read: {ended:?}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -170,7 +170,8 @@ Examples:
   find . -name '*.safetensors' -print0 | phashdb ingest -0 --files-from -
   phashdb --db /srv/library.phash ingest --jobs 8 /data
 
-Memory: the tensors being hashed at one time sum to at most the largest one, or 32 MiB.
+Memory: the tensors being hashed at one time sum to at most the largest one, or 32 MiB; paths are
+found as they are needed, 16,384 ahead.
 A path that is unchanged (size and modification time) is skipped without being opened; a changed
 one becomes a new version of its label; the same contents under another path are a duplicate.
 

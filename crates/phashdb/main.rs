@@ -7,6 +7,7 @@ mod exit;
 mod failure;
 mod hiargs;
 mod inputs;
+mod lists;
 mod message;
 mod output;
 mod progress;

@@ -8,11 +8,11 @@ use crate::error::Error;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The candidates were looked at; this much is to be hashed.
+    /// Candidates were looked at; this much is known to be done in all. Told again as more of them are looked at.
     Planned {
-        /// Candidates, the unchanged ones among them.
+        /// Candidates so far, the unchanged ones among them.
         files: u64,
-        /// Bytes in the files to be hashed.
+        /// Bytes in those of their files that are to be hashed.
         bytes: u64,
     },
     /// A model was stored, durably.

@@ -1,7 +1,7 @@
 //! Owns [`Candidate`] and the walk from the paths a user gives to the models below them, in an order that is the same
 //! on every machine. A path that cannot be walked is a candidate with an error, not the end of the walk.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use phash_weights::discover::discover;
 
@@ -24,9 +24,10 @@ impl Candidate {
     }
 }
 
-/// The models at and below `paths`, in the order given, each directory in the order of its names.
-pub fn walk(paths: &[PathBuf]) -> impl Iterator<Item = Candidate> {
-    paths.iter().flat_map(|path| discover(path)).map(|found| match found {
+/// The models at and below `paths`, in the order given, each directory in the order of its names. Memory: the names of one
+/// directory, and the paths of the directories still to be visited.
+pub fn walk<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> impl Iterator<Item = Candidate> {
+    paths.into_iter().flat_map(|path| discover(path.as_ref())).map(|found| match found {
         Ok(model) => Candidate::file(&model.path),
         Err(error) => Candidate { label: path_text(error.path()), input: Err(Error::from(error)) },
     })

@@ -1,7 +1,5 @@
 //! `phashdb ingest`: puts models into the library. Results are told after the commit that made them durable.
 
-use std::io::Read as _;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use phash_library::{Candidate, Event, IngestSummary, ingest, walk};
@@ -12,6 +10,7 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::inputs::{is_stdin, stdin};
+use crate::lists::{ListFailure, PathList};
 use crate::message;
 use crate::output::table::{Style, Tone};
 use crate::output::{Output, Record, number, visible};
@@ -19,10 +18,13 @@ use crate::progress::Progress;
 
 pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let candidates = candidates(args)?;
+    let failure = ListFailure::default();
+    let mut candidates = candidates(args, &failure)?.peekable();
     let mut output = high.output();
     output.columns(&["type", "path", "id", "version", "weak", "read", "reason"]);
-    if candidates.is_empty() {
+    let none = candidates.peek().is_none();
+    failure.check()?;
+    if none {
         // Nothing is created for nothing.
         message::warning("no weights files found (*.safetensors, *.safetensors.index.json)");
         finish(&mut output, IngestSummary::default(), 0, started, high)?;
@@ -39,6 +41,7 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let summary = result?;
     printing?;
     finish(&mut output, summary, bytes, started, high)?;
+    failure.check()?;
     if summary.cancelled {
         message::note("interrupted; what was finished is stored, run the same command again for the rest");
         return Ok(ExitStatus::Interrupted);
@@ -46,56 +49,24 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     Ok(ExitStatus::Success.or_error_if(summary.skipped > 0))
 }
 
-fn candidates(args: &IngestArgs) -> Result<Vec<Candidate>, Failure> {
-    let mut paths = Vec::new();
+/// The candidates, found as they are asked for: first those of the list, then those of the paths.
+fn candidates<'a>(
+    args: &'a IngestArgs,
+    failure: &ListFailure,
+) -> Result<impl Iterator<Item = Candidate> + use<'a>, Failure> {
     let lists_stdin = args.files_from.as_deref().is_some_and(is_stdin);
     let reads_stdin = args.paths.iter().filter(|path| is_stdin(path)).count() + usize::from(lists_stdin);
     if reads_stdin > 1 {
         return Err(Failure::Usage("- (standard input) can be given only once".to_owned()));
     }
-    if let Some(list) = &args.files_from {
-        paths.extend(read_list(list, args.null)?);
-    }
-    let mut candidates: Vec<Candidate> = walk(&paths).collect();
-    for path in &args.paths {
-        if is_stdin(path) {
-            let label = args.stdin_label.clone();
-            candidates.push(Candidate { input: Ok(stdin(&label)), label });
-        } else {
-            candidates.extend(walk(std::slice::from_ref(path)));
-        }
-    }
-    Ok(candidates)
-}
-
-fn read_list(list: &PathBuf, null: bool) -> Result<Vec<PathBuf>, Failure> {
-    let mut text = Vec::new();
-    let read = if is_stdin(list) {
-        std::io::stdin().read_to_end(&mut text).map(drop)
-    } else {
-        std::fs::read(list).map(|bytes| text = bytes)
-    };
-    read.map_err(|error| Failure::Usage(format!("{}: cannot be read: {error}", list.display())))?;
-    let end = if null { 0 } else { b'\n' };
-    text.split(|&byte| byte == end)
-        .map(|line| if null { line } else { line.strip_suffix(b"\r").unwrap_or(line) })
-        .filter(|line| !line.is_empty())
-        .map(path_of)
-        .collect()
-}
-
-#[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "fallible elsewhere")]
-fn path_of(bytes: &[u8]) -> Result<PathBuf, Failure> {
-    use std::os::unix::ffi::OsStrExt as _;
-    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(bytes)))
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: &[u8]) -> Result<PathBuf, Failure> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Failure::Usage("--files-from: a path is not valid UTF-8".to_owned()))?;
-    Ok(PathBuf::from(text))
+    let list = args.files_from.as_deref().map(|list| PathList::open(list, args.null, failure)).transpose()?;
+    let named = args.paths.iter().flat_map(|path| {
+        let stream = is_stdin(path)
+            .then(|| Candidate { input: Ok(stdin(&args.stdin_label)), label: args.stdin_label.clone() });
+        let walked = (!is_stdin(path)).then(|| walk([path]));
+        stream.into_iter().chain(walked.into_iter().flatten())
+    });
+    Ok(walk(list.into_iter().flatten()).chain(named))
 }
 
 /// Tells the events: results to standard output, the rest to standard error and the progress bar.

@@ -42,19 +42,22 @@ pub struct IngestSummary {
 /// Puts the candidates into the database at `dir`, which is created if there is none. Commits whenever
 /// `commit_every` candidates are done, and every second.
 ///
+/// Candidates are taken as they are needed, 16,384 ahead of what is hashed, and memory does not grow with them. A label
+/// that comes again among those is taken once; one that comes again later is looked at again, and found unchanged.
+///
 /// # Errors
 /// [`Error::Store`] if the database cannot be opened or written, among others because another process is writing.
 /// What was told as an event before is stored. A file's own error is an event, not an error.
 pub fn ingest(
     dir: &Path,
-    candidates: Vec<Candidate>,
+    candidates: impl IntoIterator<Item = Candidate>,
     commit_every: NonZeroUsize,
     hashing: &Hashing<'_>,
     events: &mut dyn FnMut(Event<'_>),
 ) -> Result<IngestSummary> {
     let writer = Writer::open_or_create(dir, &schema())?;
-    let Planned { tasks, inputs, bytes } = plan::plan(&writer, candidates, hashing.cancel)?;
-    events(Event::Planned { files: tasks.len() as u64, bytes });
+    let mut candidates = candidates.into_iter();
+    let (mut files, mut bytes) = (0, 0u64);
     let mut run = Run {
         writer,
         waiting: Vec::new(),
@@ -63,26 +66,19 @@ pub fn ingest(
         summary: IngestSummary::default(),
         events,
     };
-    pipeline::run(inputs, hashing, |results| -> Result<()> {
-        for task in tasks {
-            match task {
-                Task::Unchanged { label, id } => run.wait(Ending::Unchanged { label, id })?,
-                Task::Unusable { label, error } => run.wait(Ending::Skipped { label, error })?,
-                Task::Hash { label, path } => loop {
-                    match results.next(run.since + COMMIT_INTERVAL) {
-                        Next::Finished(result) => {
-                            run.store(label, &path, *result)?;
-                            break;
-                        }
-                        Next::Idle => run.commit()?,
-                        Next::End => return Ok(()),
-                    }
-                },
-            }
+    loop {
+        let planned = plan::plan(&run.writer, &mut candidates, hashing.cancel)?;
+        files += planned.tasks.len() as u64;
+        bytes = bytes.saturating_add(planned.bytes);
+        (run.events)(Event::Planned { files, bytes });
+        let more = planned.more;
+        run.all(planned, hashing)?;
+        // What is planned next must see all of this as it is stored.
+        run.commit()?;
+        if !more {
+            break;
         }
-        Ok(())
-    })?;
-    run.commit()?;
+    }
     run.summary.cancelled = hashing.cancel.load(std::sync::atomic::Ordering::Relaxed);
     if !run.summary.cancelled {
         match build_segments(dir, &mut run.writer, hashing.cancel, run.events) {
@@ -113,6 +109,29 @@ struct Run<'e, 'f> {
 }
 
 impl Run<'_, '_> {
+    /// Does what is planned; what is left if it is cancelled is not.
+    fn all(&mut self, planned: Planned, hashing: &Hashing<'_>) -> Result<()> {
+        pipeline::run(planned.inputs, hashing, |results| {
+            for task in planned.tasks {
+                match task {
+                    Task::Unchanged { label, id } => self.wait(Ending::Unchanged { label, id })?,
+                    Task::Unusable { label, error } => self.wait(Ending::Skipped { label, error })?,
+                    Task::Hash { label, path } => loop {
+                        match results.next(self.since + COMMIT_INTERVAL) {
+                            Next::Finished(result) => {
+                                self.store(label, &path, *result)?;
+                                break;
+                            }
+                            Next::Idle => self.commit()?,
+                            Next::End => return Ok(()),
+                        }
+                    },
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn store(&mut self, label: String, path: &str, result: Result<HashedFile>) -> Result<()> {
         let ending = match result {
             Ok(hashed) => store::put(&mut self.writer, label, path, &hashed)?,

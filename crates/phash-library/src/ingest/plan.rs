@@ -1,5 +1,5 @@
-//! Looks at the candidates before anything is opened: which are unchanged, which are not there, which are to be hashed
-//! and how much that is.
+//! Looks at candidates before anything is opened: which are unchanged, which are not there, which are to be hashed
+//! and how much that is. Looks at no more than [`AHEAD`] of them at a time, so that memory does not grow with them.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +10,9 @@ use phash_weights::FileStamp;
 use crate::error::{Error, Result};
 use crate::pipeline::Input;
 use crate::walk::{Candidate, path_text};
+
+/// Candidates looked at together: some MiB, and many enough for progress to be told of what is to come.
+pub(super) const AHEAD: usize = 16_384;
 
 /// What is to be done with a candidate.
 #[derive(Debug)]
@@ -31,7 +34,9 @@ pub(super) enum Task {
 
 #[derive(Debug)]
 pub(super) struct Planned {
-    /// One for each candidate, in order; labels that occur twice once.
+    /// Whether there may be more candidates.
+    pub(super) more: bool,
+    /// One for each candidate, in order; labels that occur twice among them once.
     pub(super) tasks: Vec<Task>,
     /// One for each [`Task::Hash`], in order.
     pub(super) inputs: Vec<Input>,
@@ -39,13 +44,20 @@ pub(super) struct Planned {
     pub(super) bytes: u64,
 }
 
-pub(super) fn plan(writer: &Writer, candidates: Vec<Candidate>, cancel: &AtomicBool) -> Result<Planned> {
-    let mut planned = Planned { tasks: Vec::new(), inputs: Vec::new(), bytes: 0 };
+/// Takes the next candidates, at most [`AHEAD`]. All that came before must be committed.
+pub(super) fn plan(
+    writer: &Writer,
+    candidates: &mut dyn Iterator<Item = Candidate>,
+    cancel: &AtomicBool,
+) -> Result<Planned> {
+    let mut planned = Planned { more: false, tasks: Vec::new(), inputs: Vec::new(), bytes: 0 };
     let mut seen = HashSet::new();
-    for Candidate { label, input } in candidates {
+    let mut taken = 0;
+    for Candidate { label, input } in candidates.take(AHEAD) {
         if cancel.load(Ordering::Relaxed) {
-            break;
+            return Ok(planned);
         }
+        taken += 1;
         if !seen.insert(label.clone()) {
             continue;
         }
@@ -80,6 +92,7 @@ pub(super) fn plan(writer: &Writer, candidates: Vec<Candidate>, cancel: &AtomicB
         planned.tasks.push(Task::Hash { path: absolute, label });
         planned.inputs.push(input);
     }
+    planned.more = taken == AHEAD;
     Ok(planned)
 }
 
