@@ -236,8 +236,11 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
     /// As [`Self::nearest`], of the codes within `radius_bits` (inclusive): a bound that the caller knows saves work.
     pub fn nearest_within(&self, query: &Code<W>, k: usize, radius_bits: u32) -> Matches {
         let mut matches = Vec::new();
-        let (stats, complete) =
-            with_scratch(|scratch| self.nearest_into(scratch, query, k, radius_bits, &mut matches));
+        let (stats, complete) = if self.few() {
+            self.nearest_of_few(query, k, radius_bits, &mut matches)
+        } else {
+            with_scratch(|scratch| self.nearest_into(scratch, query, k, radius_bits, &mut matches))
+        };
         Matches { matches, complete, stats }
     }
 
@@ -251,16 +254,14 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         radius_bits: u32,
         matches: &mut Vec<Match>,
     ) -> (SearchStats, bool) {
+        if self.few() {
+            return self.nearest_of_few(query, k, radius_bits, matches);
+        }
         let radius_bits = radius_bits.min(Code::<W>::BITS);
         let k = k.min(self.codes.len() as usize);
         let mut top = TopK::in_buffer(k, radius_bits, std::mem::take(matches));
         let mut stats = SearchStats::default();
         let account = Account::new(self.limit);
-        if self.few() {
-            self.scan(&account).nearest(0..self.codes.len(), query, &mut top, &mut stats);
-            *matches = top.into_sorted();
-            return (stats.planned(false), account.complete());
-        }
         // What has to be scanned anyhow goes first: the nearer its codes, the less is left to look for.
         for ids in self.unindexed() {
             self.scan(&account).nearest(ids, query, &mut top, &mut stats);
@@ -341,6 +342,22 @@ impl<'a, const W: usize, C: Codes<W> + ?Sized, B: AsRef<[u8]>> Index<'a, W, C, B
         if matches.len() > 1 {
             with_scratch(|scratch| in_order(matches, &mut scratch.sorting, &stats));
         }
+        (stats.planned(false), account.complete())
+    }
+
+    /// The nearest of few codes.
+    fn nearest_of_few(
+        &self,
+        query: &Code<W>,
+        k: usize,
+        radius_bits: u32,
+        matches: &mut Vec<Match>,
+    ) -> (SearchStats, bool) {
+        let (account, mut stats) = (Account::new(self.limit), SearchStats::default());
+        let k = k.min(self.codes.len() as usize);
+        let mut top = TopK::in_buffer(k, radius_bits.min(Code::<W>::BITS), std::mem::take(matches));
+        self.scan(&account).nearest(0..self.codes.len(), query, &mut top, &mut stats);
+        *matches = top.into_sorted();
         (stats.planned(false), account.complete())
     }
 

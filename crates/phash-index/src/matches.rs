@@ -1,7 +1,9 @@
 //! Owns what a search gives back: [`Match`], [`Matches`], and the counts of the work it took.
 
+use std::cmp::Ordering;
+
 /// A code found: its id and its distance from the query. Ordered by distance, then id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
     /// Hamming distance from the query, in bits.
     pub distance_bits: u32,
@@ -13,6 +15,18 @@ impl Match {
     /// A number that is ordered as the match is; comparing it is faster.
     pub(crate) fn key(&self) -> u64 {
         u64::from(self.distance_bits) << 32 | u64::from(self.id)
+    }
+}
+
+impl Ord for Match {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Match {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BinaryHeap;
 
 use crate::Match;
+use crate::order::by_comparing;
 
 /// A bounded set of matches. What must hold: no id is offered twice.
 pub(crate) struct TopK {
@@ -65,7 +66,9 @@ impl TopK {
 
     /// The matches in order.
     pub(crate) fn into_sorted(self) -> Vec<Match> {
-        self.heap.into_sorted_vec()
+        let mut matches = self.heap.into_vec();
+        by_comparing(&mut matches);
+        matches
     }
 }
 
