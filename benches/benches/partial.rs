@@ -117,7 +117,7 @@ impl Bench {
         };
         ingest(
             &db,
-            walk(std::slice::from_ref(&options.dir)).collect(),
+            walk([&options.dir]),
             NonZeroUsize::MAX,
             &hashing,
             &mut |_| {},
