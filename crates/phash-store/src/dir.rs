@@ -1,7 +1,6 @@
 //! Owns the names in a database directory, and the creation of a database. What must hold: `catalog.sqlite` appears
 //! last and whole, by a rename; a directory with it is a database, one without is not.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,18 +52,18 @@ impl Store {
             let what = format!("{CATALOG_FILE} is there already");
             return Err(Error::AlreadyExists { path: dir.to_owned(), what });
         }
-        make_dir(dir)?;
+        make_dir(&**vfs, dir)?;
         check_empty(&**vfs, dir)?;
         let _lock = WriterLock::take(dir)?;
         if Self::exists(dir) {
             let what = format!("another process has just made {CATALOG_FILE}");
             return Err(Error::AlreadyExists { path: dir.to_owned(), what });
         }
-        make_dir(&dir.join(SEGMENTS_DIR))?;
+        make_dir(&**vfs, &dir.join(SEGMENTS_DIR))?;
 
         let new = dir.join(NEW_CATALOG_FILE);
         for suffix in ["", "-wal", "-shm"] {
-            remove_if_there(&dir.join(format!("{NEW_CATALOG_FILE}{suffix}")))?;
+            remove_if_there(&**vfs, &dir.join(format!("{NEW_CATALOG_FILE}{suffix}")))?;
         }
         let catalog = Catalog::create(&new, schema.contents)?;
         let head = catalog.insert_head(schema, now_ms)?;
@@ -76,36 +75,41 @@ impl Store {
         catalog.commit()?;
         // Closing empties the log into the file, so that the file alone is the catalog.
         catalog.close()?;
-        let sync = |path: &Path| fs::File::open(path)?.sync_all();
-        sync(&new).map_err(|e| Error::io("sync", &new, e))?;
-        fs::rename(&new, catalog_path(dir)).map_err(|e| Error::io("rename", &new, e))?;
+        let made = vfs.open_write(&new).map_err(|e| Error::io("open", &new, e))?;
+        made.sync().map_err(|e| Error::io("sync", &new, e))?;
+        vfs.rename(&new, &catalog_path(dir)).map_err(|e| Error::io("rename", &new, e))?;
         vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))
     }
 }
 
 /// Makes a directory (and those above it), its name durable.
-fn make_dir(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
+fn make_dir(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     let parent = match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    make_dir(parent)?;
-    match fs::create_dir(dir) {
+    if dir.is_dir() {
+        // An earlier process may have made it and died before this. Where the directory above may not be read, it is somebody
+        // else's, and so is this.
+        return match vfs.sync_dir(parent) {
+            Err(e) if e.kind() != io::ErrorKind::PermissionDenied => Err(Error::io("sync", parent, e)),
+            _ => Ok(()),
+        };
+    }
+    if !parent.is_dir() {
+        make_dir(vfs, parent)?;
+    }
+    match vfs.create_dir(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create", dir, e)),
         _ => {}
     }
-    OsVfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
+    vfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
 }
 
 /// Refuses a directory with anything in it but what an interrupted creation leaves: in particular code files that
 /// hold codes but have lost their catalog.
 fn check_empty(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
-    let mut names = OsVfs.list(dir).map_err(|e| Error::io("list", dir, e))?;
-    names.extend(vfs.list(dir).map_err(|e| Error::io("list", dir, e))?);
-    for name in names {
+    for name in vfs.list(dir).map_err(|e| Error::io("list", dir, e))? {
         let path = dir.join(&name);
         let ours = if is_code_file_name(&name) {
             recover::holds_no_codes(vfs, &path)?
@@ -122,8 +126,8 @@ fn check_empty(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn remove_if_there(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+fn remove_if_there(vfs: &dyn Vfs, path: &Path) -> Result<()> {
+    match vfs.remove(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
         _ => Ok(()),
     }

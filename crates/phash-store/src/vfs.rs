@@ -1,5 +1,6 @@
-//! Owns the seam between the store and the operating system: every operation on code files and index segments goes
-//! through [`Vfs`] and [`StoreFile`], so that tests can record, cut and fail each one. SQLite keeps its own files.
+//! Owns the seam between the store and the operating system: every operation on code files, index segments and folders, and
+//! the birth of the catalog under its name, go through [`Vfs`] and [`StoreFile`], so that tests can record, cut and fail each
+//! one. What SQLite does to its own files is its own.
 
 use std::fmt::Debug;
 use std::fs::{self, File};
@@ -81,6 +82,12 @@ pub trait Vfs: Debug + Send + Sync {
     /// As the system gives them.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Creates a directory; the one above it is there.
+    ///
+    /// # Errors
+    /// As the system gives them.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
     /// Returns when the names in the directory are on the medium.
     ///
     /// # Errors
@@ -118,6 +125,10 @@ impl Vfs for OsVfs {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -125,6 +125,10 @@ impl Writer {
                 found: head.schema.describe(),
             });
         }
+        if head.generation == 0 {
+            // Whoever created it may have died, or failed, between the catalog's rename and the sync of its name.
+            vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        }
         let mut files = Vec::with_capacity(head.tails.len());
         for (number, &tail) in head.tails.iter().enumerate() {
             let path = dir.join(head.file(number).name());

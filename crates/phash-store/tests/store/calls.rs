@@ -11,7 +11,7 @@ use crate::common::temp_dir;
 use crate::fault_vfs::{Fault, FaultVfs};
 use crate::medium::{Image, Medium};
 use crate::power_cuts::{Place, Random, given};
-use crate::workloads::{self, Workload};
+use crate::workloads::{self, Known, Workload};
 
 /// What a power cut leaves after a fault.
 fn cut(vfs: &FaultVfs, random: &mut Random) -> Image {
@@ -23,7 +23,14 @@ fn cut(vfs: &FaultVfs, random: &mut Random) -> Image {
 }
 
 /// Runs the workload with a fault, then checks what is there. Says whether there was an error.
-fn run_with(workload: &dyn Workload, image: &Image, root: &Path, fault: Fault, random: &mut Random) -> bool {
+fn run_with(
+    workload: &dyn Workload,
+    image: &Image,
+    root: &Path,
+    fault: Fault,
+    random: &mut Random,
+    known: &Known,
+) -> bool {
     let db = root.join("db");
     let vfs = FaultVfs::boot(image, root);
     vfs.record();
@@ -35,7 +42,22 @@ fn run_with(workload: &dyn Workload, image: &Image, root: &Path, fault: Fault, r
         assert!(!error.is_damage(), "an error of the system is not damage: {error}");
     }
     let mut images: Vec<Image> = vec![vfs.live()];
-    images.extend((0..given("PHASH_STORE_CUTS_A_CALL", 1)).map(|_| cut(&vfs, random)));
+    let cuts = given("PHASH_STORE_CUTS_A_CALL", 1);
+    images.extend((0..cuts).map(|_| cut(&vfs, random)));
+    if matches!(fault, Fault::Once(_) | Fault::Die(_)) {
+        // A new process on the same machine, and only then a power cut: what it built on must be there, too.
+        let _place = Place("going on, then a power cut".to_owned());
+        let (further, state) = workloads::go_on_here(workload, &vfs, &db, (reported, started));
+        let last: Vec<Image> = (0..cuts).map(|_| cut(&vfs, random)).collect();
+        for image in last {
+            let vfs = FaultVfs::boot(&image, root);
+            if further {
+                workload.check_further(&vfs, &db, state);
+            } else {
+                assert_eq!(workload.state(&vfs, &db), state);
+            }
+        }
+    }
     drop(vfs);
     for (number, image) in images.iter().enumerate() {
         let _place = Place(format!(
@@ -43,7 +65,7 @@ fn run_with(workload: &dyn Workload, image: &Image, root: &Path, fault: Fault, r
             if number == 0 { "afterwards" } else { "after a power cut" }
         ));
         let vfs = FaultVfs::boot(image, root);
-        workloads::check(workload, &vfs, &db, reported, started);
+        workloads::check(workload, &vfs, &db, (reported, started), known);
     }
     result.is_err()
 }
@@ -55,7 +77,7 @@ fn fail_at_each_call(workload: &dyn Workload, seed: u64) {
     workloads::run(workload, &whole, &temporary.path().join("whole/db")).0.unwrap();
     let calls = whole.calls();
     assert!(calls > 40, "the workload has shrunk to {calls} calls");
-    let next = AtomicU64::new(1);
+    let (next, known) = (AtomicU64::new(1), Known::default());
     let work = |thread: usize| {
         let root = temporary.path().join(format!("{thread}"));
         loop {
@@ -69,7 +91,7 @@ fn fail_at_each_call(workload: &dyn Workload, seed: u64) {
             {
                 let _place = Place(format!("{}, {fault:?}, {call}, seed {seed}", workload.name()));
                 let mut random = Random(seed ^ at << 20);
-                let failed = run_with(workload, &image, &root, fault, &mut random);
+                let failed = run_with(workload, &image, &root, fault, &mut random, &known);
                 let op = call.split(' ').next().unwrap();
                 match fault {
                     Fault::Once(_) | Fault::Die(_) | Fault::Forever(_) => {

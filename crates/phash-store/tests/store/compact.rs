@@ -323,10 +323,6 @@ impl RemoveAndCompact {
         if self.raw { codes::raw() } else { schema() }
     }
 
-    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
-        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
-    }
-
     fn view(&self) -> &'static str {
         if self.raw { "raw" } else { "energy" }
     }
@@ -390,6 +386,10 @@ impl Workload for RemoveAndCompact {
         if self.raw { "removal and compaction of codes" } else { "removal and compaction of models" }
     }
 
+    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
+        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
+    }
+
     fn image(&self, root: &Path) -> Image {
         let vfs = FaultVfs::boot(&Image::default(), root);
         vfs.record();
@@ -443,8 +443,7 @@ impl Workload for RemoveAndCompact {
         state
     }
 
-    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64) {
-        let mut writer = self.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, mut writer: Writer, state: u64) {
         let names = vfs.shared().list(db).unwrap();
         let files = names.iter().filter(|name| name.contains(".codes") || name.contains('+')).count();
         assert_eq!(
@@ -458,15 +457,19 @@ impl Workload for RemoveAndCompact {
             },
             "left over: {names:?}"
         );
-        let mut live = self.live(state);
         self.put(&mut writer, LATER).unwrap_or_else(|error| panic!("going on: {error}"));
-        live.push(LATER);
         writer.commit().unwrap_or_else(|error| panic!("going on: {error}"));
-        let open = || Reader::open_on(vfs.shared(), db, NO_MMAP).unwrap();
-        self.check(&open(), &live);
-        sound(&open());
+        self.check_further(vfs, db, state);
         writer.compact(&mut |_, _| true).unwrap().unwrap().publish().unwrap();
-        self.check(&open(), &live);
-        sound(&open());
+        self.check_further(vfs, db, state);
+    }
+
+    fn check_further(&self, vfs: &FaultVfs, db: &Path, state: u64) {
+        let mut live = self.live(state);
+        live.push(LATER);
+        let reader =
+            Reader::open_on(vfs.shared(), db, NO_MMAP).unwrap_or_else(|error| panic!("a reader: {error}"));
+        self.check(&reader, &live);
+        sound(&reader);
     }
 }

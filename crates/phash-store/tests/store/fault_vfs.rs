@@ -3,11 +3,14 @@
 //! whole states, whenever they were changed between two calls.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use phash_store::{StoreFile, Vfs};
+use phash_store::{OsVfs, StoreFile, Vfs};
 
 use crate::medium::{Image, Real};
 
@@ -58,6 +61,10 @@ pub(crate) enum Event {
     SyncDir {
         dir: PathBuf,
     },
+    /// A real file was synced, or was not.
+    SyncReal {
+        failed: bool,
+    },
     /// The real files have become these.
     Real(Arc<Real>),
     /// The workload is about to commit this state.
@@ -69,7 +76,7 @@ pub(crate) enum Event {
 #[derive(Debug, Default)]
 struct State {
     names: BTreeMap<PathBuf, u64>,
-    nodes: BTreeMap<u64, Vec<u8>>,
+    nodes: BTreeMap<u64, Arc<Vec<u8>>>,
     next_node: u64,
     calls: u64,
     fault: Option<Fault>,
@@ -84,17 +91,37 @@ struct State {
 }
 
 /// The file system below a directory. Clones are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct FaultVfs {
     root: Arc<PathBuf>,
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug)]
 struct MemFile {
     node: u64,
     vfs: FaultVfs,
     path: PathBuf,
+}
+
+/// A file of SQLite's, as far as the store handles it.
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    vfs: FaultVfs,
+    path: PathBuf,
+}
+
+// In short: what a writer remembers is compared by what it shows of itself (`workloads::check`).
+impl Debug for FaultVfs {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("FaultVfs")
+    }
+}
+
+impl Debug for MemFile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
 }
 
 impl FaultVfs {
@@ -111,7 +138,7 @@ impl FaultVfs {
         let mut state = this.state.lock().unwrap();
         for (number, (path, bytes)) in (0..).zip(&image.files) {
             state.names.insert(path.clone(), number);
-            state.nodes.insert(number, bytes.clone());
+            state.nodes.insert(number, Arc::clone(bytes));
         }
         state.next_node = image.files.len() as u64;
         state.start = image.clone();
@@ -146,6 +173,23 @@ impl FaultVfs {
         self.state.lock().unwrap().events.push(event);
     }
 
+    /// A new process on the same machine, after the death of the last one or an error: what was not synced still is not.
+    pub(crate) fn revive(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.fault = None;
+        // What SQLite did when the writer was dropped has not happened.
+        if let Some(real) = state.real_at_death.take() {
+            real.write_below(&self.root);
+            state.real = real;
+        }
+    }
+
+    /// All files as they are now, in a number that is the same for the same.
+    pub(crate) fn digest(&self) -> u64 {
+        let real = Arc::new(Real::read_below(&self.root));
+        Image { real, ..self.live() }.digest()
+    }
+
     /// Calls so far.
     pub(crate) fn calls(&self) -> u64 {
         self.state.lock().unwrap().calls
@@ -162,7 +206,7 @@ impl FaultVfs {
         self.look_at_real_files();
         let state = self.state.lock().unwrap();
         let files =
-            state.names.iter().map(|(path, node)| (path.clone(), state.nodes[node].clone())).collect();
+            state.names.iter().map(|(path, node)| (path.clone(), Arc::clone(&state.nodes[node]))).collect();
         let real = state.real_at_death.as_ref().unwrap_or(&state.real);
         Image { files, real: Arc::clone(real) }
     }
@@ -193,7 +237,10 @@ impl FaultVfs {
 
     /// Counts a call; fails it if it is its turn. `Ok(true)`: a write takes half of its bytes.
     fn turn(&self, call: &str, path: &Path) -> io::Result<bool> {
-        if matches!(call, "create" | "write" | "set_len" | "sync" | "rename" | "remove" | "sync_dir") {
+        if matches!(
+            call,
+            "create" | "write" | "set_len" | "sync" | "rename" | "remove" | "sync_dir" | "create_dir"
+        ) {
             self.look_at_real_files();
         }
         let dies = {
@@ -224,15 +271,22 @@ impl FaultVfs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
-        let node =
-            *self.state.lock().unwrap().names.get(&self.relative(path)).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(MemFile { node, vfs: self.clone(), path: path.to_owned() }))
+        let (vfs, path) = (self.clone(), path.to_owned());
+        let node = self.state.lock().unwrap().names.get(&self.relative(&path)).copied();
+        match node {
+            Some(node) => Ok(Box::new(MemFile { node, vfs, path })),
+            None => Ok(Box::new(RealFile {
+                file: File::options().read(true).write(true).open(&path)?,
+                vfs,
+                path,
+            })),
+        }
     }
 }
 
 /// Whether a call needs space that may not be there.
 fn takes_space(call: &str) -> bool {
-    matches!(call, "create" | "write" | "rename")
+    matches!(call, "create" | "create_dir" | "write" | "rename")
 }
 
 /// Writes into bytes that grow as needed.
@@ -247,11 +301,14 @@ impl Vfs for FaultVfs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
         self.turn("create", path)?;
         let relative = self.relative(path);
+        if !path.parent().is_some_and(Path::is_dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut state = self.state.lock().unwrap();
         let node = state.next_node;
         state.next_node += 1;
         state.names.insert(relative.clone(), node);
-        state.nodes.insert(node, Vec::new());
+        state.nodes.insert(node, Arc::default());
         state.events.push(Event::Create { path: relative, node });
         drop(state);
         Ok(Box::new(MemFile { node, vfs: self.clone(), path: path.to_owned() }))
@@ -269,8 +326,12 @@ impl Vfs for FaultVfs {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.turn("rename", to)?;
+        let real = (from, to);
         let (from, to) = (self.relative(from), self.relative(to));
         let mut state = self.state.lock().unwrap();
+        if !state.names.contains_key(&from) {
+            return fs::rename(real.0, real.1);
+        }
         let node = state.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.clone(), node);
         state.events.push(Event::Rename { from, to });
@@ -279,9 +340,11 @@ impl Vfs for FaultVfs {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.turn("remove", path)?;
-        let path = self.relative(path);
+        let (real, path) = (path, self.relative(path));
         let mut state = self.state.lock().unwrap();
-        state.names.remove(&path).ok_or(io::ErrorKind::NotFound)?;
+        if state.names.remove(&path).is_none() {
+            return fs::remove_file(real);
+        }
         state.events.push(Event::Remove { path });
         Ok(())
     }
@@ -295,10 +358,17 @@ impl Vfs for FaultVfs {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.turn("list", dir)?;
+        let mut names = OsVfs.list(dir)?;
         let dir = self.relative(dir);
         let state = self.state.lock().unwrap();
         let here = state.names.keys().filter(|path| path.parent() == Some(&dir));
-        Ok(here.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+        names.extend(here.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())));
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.turn("create_dir", dir)?;
+        fs::create_dir(dir)
     }
 }
 
@@ -326,7 +396,7 @@ impl StoreFile for MemFile {
         let n = if half { buf.len() / 2 } else { buf.len().min(30_000) };
         let mut state = self.vfs.state.lock().unwrap();
         if n > 0 {
-            write(state.nodes.get_mut(&self.node).unwrap(), &buf[..n], at);
+            write(Arc::make_mut(state.nodes.get_mut(&self.node).unwrap()), &buf[..n], at);
             state.events.push(Event::Write { node: self.node, at, bytes: buf[..n].to_vec() });
         }
         // A process that died does not hear how far it came.
@@ -337,7 +407,7 @@ impl StoreFile for MemFile {
         self.vfs.turn("set_len", &self.path)?;
         let len = usize::try_from(len_bytes).unwrap();
         let mut state = self.vfs.state.lock().unwrap();
-        state.nodes.get_mut(&self.node).unwrap().resize(len, 0);
+        Arc::make_mut(state.nodes.get_mut(&self.node).unwrap()).resize(len, 0);
         state.events.push(Event::SetLen { node: self.node, len });
         Ok(())
     }
@@ -347,6 +417,32 @@ impl StoreFile for MemFile {
         let node = self.node;
         let event = if turn.is_ok() { Event::Sync { node } } else { Event::FailedSync { node } };
         self.vfs.state.lock().unwrap().events.push(event);
+        turn.map(drop)
+    }
+}
+
+impl StoreFile for RealFile {
+    fn len_bytes(&self) -> io::Result<u64> {
+        self.vfs.turn("len", &self.path)?;
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset_bytes: u64) -> io::Result<usize> {
+        self.vfs.turn("read", &self.path)?;
+        self.file.read_at(buf, offset_bytes)
+    }
+
+    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+        panic!("{}: only SQLite writes there", self.path.display())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        panic!("{}: only SQLite writes there", self.path.display())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let turn = self.vfs.turn("sync", &self.path);
+        self.vfs.state.lock().unwrap().events.push(Event::SyncReal { failed: turn.is_err() });
         turn.map(drop)
     }
 }

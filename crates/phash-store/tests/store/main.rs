@@ -14,6 +14,7 @@ mod fault_vfs;
 mod format;
 mod golden;
 mod medium;
+mod merge;
 mod model;
 mod power_cuts;
 mod processes;

@@ -8,15 +8,40 @@ use std::sync::Arc;
 
 use crate::fault_vfs::{Event, write};
 
+/// A number that is the same for the same bytes, and hardly ever for others.
+pub(crate) fn digest_of(bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    // Four lanes, since each step waits for the one before.
+    let mut lanes = [1u64, 2, 3, bytes.len() as u64];
+    for chunk in bytes.chunks(32) {
+        let mut words = [[0; 8]; 4];
+        words.as_flattened_mut()[..chunk.len()].copy_from_slice(chunk);
+        for (lane, word) in lanes.iter_mut().zip(words) {
+            *lane = (*lane ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR).rotate_left(29);
+        }
+    }
+    lanes.into_iter().fold(0, |all, lane| (all ^ lane).wrapping_mul(FACTOR).rotate_left(31))
+}
+
 /// SQLite's files and the folders, by path below the root; a folder has no bytes. Locks and shared memory do not survive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Real(BTreeMap<PathBuf, Option<Vec<u8>>>);
+pub(crate) struct Real {
+    files: BTreeMap<PathBuf, Option<Vec<u8>>>,
+}
 
 impl Real {
     pub(crate) fn read_below(root: &Path) -> Self {
         let mut all = Self::default();
         all.read_folder(root, Path::new(""));
         all
+    }
+
+    /// Equal contents have equal digests.
+    pub(crate) fn digest(&self) -> u64 {
+        self.files.iter().fold(0, |all, (path, bytes)| {
+            let bytes = bytes.as_deref().map_or(1, digest_of);
+            (all ^ digest_of(path.as_os_str().as_encoded_bytes())).rotate_left(17).wrapping_add(bytes)
+        })
     }
 
     fn read_folder(&mut self, root: &Path, folder: &Path) {
@@ -26,10 +51,10 @@ impl Real {
             let path = folder.join(entry.file_name());
             let name = path.to_string_lossy();
             if entry.file_type().unwrap().is_dir() {
-                self.0.insert(path.clone(), None);
+                self.files.insert(path.clone(), None);
                 self.read_folder(root, &path);
             } else if !name.ends_with("-shm") && !name.ends_with(".lock") {
-                self.0.insert(path, Some(fs::read(entry.path()).unwrap()));
+                self.files.insert(path, Some(fs::read(entry.path()).unwrap()));
             }
         }
     }
@@ -38,7 +63,7 @@ impl Real {
     pub(crate) fn write_below(&self, root: &Path) {
         let _ = fs::remove_dir_all(root);
         fs::create_dir_all(root).unwrap();
-        for (path, bytes) in &self.0 {
+        for (path, bytes) in &self.files {
             match bytes {
                 None => fs::create_dir(root.join(path)).unwrap(),
                 Some(bytes) => fs::write(root.join(path), bytes).unwrap(),
@@ -46,38 +71,51 @@ impl Real {
         }
     }
 
-    /// The catalogs that are there, by folder.
-    fn catalogs(&self) -> Vec<&Path> {
-        self.0.keys().filter(|path| path.ends_with("catalog.sqlite")).map(PathBuf::as_path).collect()
+    /// What the store itself makes, and must make durable: the folders, and the catalog with its first name and its last.
+    fn names(&self) -> BTreeMap<&PathBuf, &Option<Vec<u8>>> {
+        let ours =
+            |path: &Path| NEW_CATALOG == path.file_name().unwrap_or_default() || path.ends_with(CATALOG);
+        self.files.iter().filter(|(path, bytes)| bytes.is_none() || ours(path)).collect()
+    }
+
+    /// The catalog that is being made, or was made last.
+    fn new_catalog(&self) -> Option<&PathBuf> {
+        let named = |name| self.files.keys().find(|path| path.ends_with(name));
+        named(NEW_CATALOG).or_else(|| named(CATALOG))
+    }
+
+    fn has_folder(&self, folder: &Path) -> bool {
+        folder.as_os_str().is_empty() || self.files.get(folder).is_some_and(Option::is_none)
+    }
+
+    /// Makes a name what it was before; a folder that was not there takes all that is in it along.
+    fn revert(&mut self, path: &Path, before: Option<&Option<Vec<u8>>>) {
+        match before {
+            Some(entry) => drop(self.files.insert(path.to_owned(), entry.clone())),
+            None => self.files.retain(|other, _| !other.starts_with(path)),
+        }
     }
 }
+
+const CATALOG: &str = "catalog.sqlite";
+/// The catalog until it is renamed.
+const NEW_CATALOG: &str = "catalog.sqlite.new";
 
 /// All files of a machine that is off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Image {
     /// Those of the file system in memory.
-    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
+    pub(crate) files: BTreeMap<PathBuf, Arc<Vec<u8>>>,
     pub(crate) real: Arc<Real>,
 }
 
 impl Image {
-    /// A number that is the same for equal images of one recorded run, and hardly ever for others. Real files are told
-    /// apart by their address: the run holds each state of them once.
+    /// A number that is the same for equal images, and hardly ever for others.
     pub(crate) fn digest(&self) -> u64 {
-        let mut digest = Arc::as_ptr(&self.real) as u64;
-        let mut mix =
-            |word: u64| digest = (digest ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        for (path, bytes) in &self.files {
-            for bytes in [path.as_os_str().as_encoded_bytes(), bytes] {
-                mix(bytes.len() as u64);
-                for chunk in bytes.chunks(8) {
-                    let mut word = [0; 8];
-                    word[..chunk.len()].copy_from_slice(chunk);
-                    mix(u64::from_le_bytes(word));
-                }
-            }
-        }
-        digest
+        self.files.iter().fold(self.real.digest(), |all, (path, bytes)| {
+            let path = digest_of(path.as_os_str().as_encoded_bytes());
+            (all ^ path).rotate_left(17).wrapping_add(digest_of(bytes))
+        })
     }
 }
 
@@ -100,7 +138,7 @@ enum Way {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    durable: Vec<u8>,
+    durable: Arc<Vec<u8>>,
     changes: Vec<(Change, Way)>,
 }
 
@@ -111,8 +149,11 @@ pub(crate) struct Medium {
     durable: BTreeMap<PathBuf, u64>,
     nodes: BTreeMap<u64, Node>,
     real: Arc<Real>,
-    /// The real files before a catalog came or went, until its folder is synced.
-    real_before: Option<Arc<Real>>,
+    /// Names of the store's own among the real files that have come or gone since their folder was synced, with what was
+    /// there before.
+    unsynced: BTreeMap<PathBuf, Option<Option<Vec<u8>>>>,
+    /// How far the contents of a new catalog have come, which the store syncs once before it is renamed.
+    new_catalog: Way,
 }
 
 impl Medium {
@@ -120,10 +161,11 @@ impl Medium {
         let (mut names, mut nodes) = (BTreeMap::new(), BTreeMap::new());
         for (number, (path, bytes)) in (0..).zip(&start.files) {
             names.insert(path.clone(), number);
-            nodes.insert(number, Node { durable: bytes.clone(), changes: Vec::new() });
+            nodes.insert(number, Node { durable: Arc::clone(bytes), changes: Vec::new() });
         }
         let real = Arc::clone(&start.real);
-        Self { live: names.clone(), durable: names, nodes, real, real_before: None }
+        let (unsynced, new_catalog) = (BTreeMap::new(), Way::There);
+        Self { live: names.clone(), durable: names, nodes, real, unsynced, new_catalog }
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
@@ -153,16 +195,57 @@ impl Medium {
                 self.durable.retain(|path, _| path.parent() != Some(dir));
                 let here = self.live.iter().filter(|(path, _)| path.parent() == Some(dir));
                 self.durable.extend(here.map(|(path, node)| (path.clone(), *node)));
-                self.real_before = None;
+                self.unsynced.retain(|path, _| path.parent() != Some(dir));
             }
-            Event::Real(now) => {
-                if now.catalogs() != self.real.catalogs() {
-                    self.real_before = Some(Arc::clone(&self.real));
+            Event::Real(now) => self.real_is(now),
+            Event::SyncReal { failed } => {
+                if self.new_catalog == Way::Open {
+                    self.new_catalog = if *failed { Way::Forgotten } else { Way::There };
                 }
-                self.real = Arc::clone(now);
             }
             Event::Started(_) | Event::Reported(_) => {}
         }
+    }
+
+    fn real_is(&mut self, now: &Arc<Real>) {
+        let (before, after) = (self.real.names(), now.names());
+        let mut changed: Vec<(&PathBuf, Option<&Option<Vec<u8>>>)> = Vec::new();
+        changed.extend(
+            before.iter().filter(|(path, _)| !after.contains_key(*path)).map(|(p, e)| (*p, Some(*e))),
+        );
+        changed.extend(after.keys().filter(|path| !before.contains_key(*path)).map(|path| (*path, None)));
+        for (path, entry) in changed {
+            self.unsynced.entry(path.clone()).or_insert_with(|| entry.cloned());
+        }
+        // Until it is renamed: after that, its contents are SQLite's business.
+        let of = |names: &BTreeMap<&PathBuf, &Option<Vec<u8>>>| {
+            names.iter().find(|(path, _)| path.ends_with(NEW_CATALOG)).map(|(_, bytes)| (*bytes).clone())
+        };
+        match (of(&before), of(&after)) {
+            (None, Some(_)) => self.new_catalog = Way::Open,
+            (Some(one), Some(other)) if one != other && self.new_catalog == Way::There => {
+                self.new_catalog = Way::Open;
+            }
+            _ => {}
+        }
+        self.real = Arc::clone(now);
+    }
+
+    /// The real files after a power cut.
+    fn real_after(&self, pick: &mut dyn FnMut(usize) -> usize) -> Arc<Real> {
+        let cut_new = self.new_catalog != Way::There && pick(2) == 0;
+        let lost: Vec<&PathBuf> = self.unsynced.keys().filter(|_| pick(2) == 0).collect();
+        if !cut_new && lost.is_empty() {
+            return Arc::clone(&self.real);
+        }
+        let mut real = Real::clone(&self.real);
+        if let Some(path) = real.new_catalog().cloned().filter(|_| cut_new) {
+            real.files.insert(path, Some(Vec::new()));
+        }
+        for path in lost {
+            real.revert(path, self.unsynced[path].as_ref());
+        }
+        Arc::new(real)
     }
 
     fn change(&mut self, node: u64, change: Change) {
@@ -171,10 +254,7 @@ impl Medium {
 
     /// One thing that a power cut may leave. `pick(n)` chooses one of n ways, of which 0 is always "not there".
     pub(crate) fn power_cut(&self, grain: usize, pick: &mut dyn FnMut(usize) -> usize) -> Image {
-        let real = match &self.real_before {
-            Some(before) if pick(2) == 0 => before,
-            _ => &self.real,
-        };
+        let real = self.real_after(pick);
         let mut files = BTreeMap::new();
         let names: std::collections::BTreeSet<&PathBuf> =
             self.live.keys().chain(self.durable.keys()).collect();
@@ -185,9 +265,11 @@ impl Medium {
             named.extend(node.map(|node| (path, node)));
         }
         for (path, node) in named {
-            files.insert(path.clone(), self.nodes[node].power_cut(grain, pick));
+            if real.has_folder(path.parent().unwrap_or(Path::new(""))) {
+                files.insert(path.clone(), self.nodes[node].power_cut(grain, pick));
+            }
         }
-        Image { files, real: Arc::clone(real) }
+        Image { files, real }
     }
 }
 
@@ -199,17 +281,24 @@ impl Node {
             }
         }
         if self.changes.iter().all(|(_, way)| *way == Way::There) {
+            if self.changes.is_empty() {
+                return;
+            }
+            let durable = Arc::make_mut(&mut self.durable);
             for (change, _) in std::mem::take(&mut self.changes) {
                 match change {
-                    Change::Write { at, bytes } => write(&mut self.durable, &bytes, at),
-                    Change::SetLen(len) => self.durable.resize(len, 0),
+                    Change::Write { at, bytes } => write(durable, &bytes, at),
+                    Change::SetLen(len) => durable.resize(len, 0),
                 }
             }
         }
     }
 
-    fn power_cut(&self, grain: usize, pick: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
-        let mut image = self.durable.clone();
+    fn power_cut(&self, grain: usize, pick: &mut dyn FnMut(usize) -> usize) -> Arc<Vec<u8>> {
+        if self.changes.is_empty() {
+            return Arc::clone(&self.durable);
+        }
+        let mut image = Vec::clone(&self.durable);
         // The lengths that the file has had since it was synced.
         let mut lens = vec![self.durable.len()];
         for (change, way) in &self.changes {
@@ -248,6 +337,6 @@ impl Node {
                 n => image.resize(lens[n - 1], filler),
             }
         }
-        image
+        Arc::new(image)
     }
 }

@@ -1,7 +1,9 @@
 //! What is interrupted, failed and cut off: each workload starts from an image, goes through numbered states with a commit
 //! each, and can tell which state a database is in, comparing all that is in it. A new one is a few lines here.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use phash_store::{Reader, Result, Schema, Store, Writer};
 
@@ -9,7 +11,8 @@ use crate::codes::{self, raw};
 use crate::common::*;
 use crate::compact::RemoveAndCompact;
 use crate::fault_vfs::{Event, FaultVfs};
-use crate::medium::Image;
+use crate::medium::{Image, digest_of};
+use crate::merge::Merge;
 
 /// Something done to a database in the folder `db` below the root of a file system.
 pub(crate) trait Workload: Sync {
@@ -28,8 +31,25 @@ pub(crate) trait Workload: Sync {
     /// cannot be read.
     fn state(&self, vfs: &FaultVfs, db: &Path) -> u64;
 
-    /// Opens for writing, checks that the database is sound, adds something, commits that, and compares again.
-    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64);
+    /// Opens for writing.
+    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer>;
+
+    /// Checks that the database is sound that `writer` has just opened, adds something, commits that, and compares again.
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, writer: Writer, state: u64);
+
+    /// Compares what `go_on` left.
+    fn check_further(&self, vfs: &FaultVfs, db: &Path, state: u64);
+}
+
+/// Databases as a writer finds and cleans them, and what it then remembers, from which work has gone on already: it would go
+/// the same way from the same once more.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<HashSet<(String, u64, u64, u64)>>);
+
+impl Known {
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
 }
 
 /// Surrounds a commit with marks.
@@ -50,7 +70,13 @@ pub(crate) fn run(workload: &dyn Workload, vfs: &FaultVfs, db: &Path) -> (Result
 }
 
 /// Checks a machine that was started again: the state must be one from `reported` to `started`, and work goes on.
-pub(crate) fn check(workload: &dyn Workload, vfs: &FaultVfs, db: &Path, reported: u64, started: u64) {
+pub(crate) fn check(
+    workload: &dyn Workload,
+    vfs: &FaultVfs,
+    db: &Path,
+    (reported, started): (u64, u64),
+    known: &Known,
+) {
     if !Store::exists(db) {
         assert_eq!(reported, 0, "the database is gone");
         let (result, reported, _) = run(workload, vfs, db);
@@ -60,7 +86,34 @@ pub(crate) fn check(workload: &dyn Workload, vfs: &FaultVfs, db: &Path, reported
     }
     let state = workload.state(vfs, db);
     assert!((reported..=started).contains(&state), "state {state}, reported was {reported} of {started}");
-    workload.go_on(vfs, db, state);
+    let writer = workload.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+    let memory = digest_of(format!("{writer:?}").as_bytes());
+    let new = (workload.name().to_owned(), state, vfs.digest(), memory);
+    if known.0.lock().unwrap().insert(new) {
+        workload.go_on(vfs, db, writer, state);
+    }
+}
+
+/// Goes on after a fault without a start of the machine in between: what was not synced still is not. Returns what the
+/// database must then be after a power cut: as `go_on` leaves it, from a state; or in a state, after a run from the beginning.
+pub(crate) fn go_on_here(
+    workload: &dyn Workload,
+    vfs: &FaultVfs,
+    db: &Path,
+    (reported, started): (u64, u64),
+) -> (bool, u64) {
+    vfs.revive();
+    if !Store::exists(db) {
+        assert_eq!(reported, 0, "the database is gone");
+        let (result, reported, _) = run(workload, vfs, db);
+        result.unwrap_or_else(|error| panic!("from the beginning: {error}"));
+        return (false, reported);
+    }
+    let state = workload.state(vfs, db);
+    assert!((reported..=started).contains(&state), "state {state}, reported was {reported} of {started}");
+    let writer = workload.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+    workload.go_on(vfs, db, writer, state);
+    (true, state)
 }
 
 /// Creates a database unless it is there, and ingests up to each of some counts of models or raw codes; the state is
@@ -87,7 +140,9 @@ pub(crate) fn all() -> Vec<Box<dyn Workload>> {
         ingest("import of codes over a torn tail", true, &[1100, 2040], &[2060, 2070], true),
     ];
     let compactions = [false, true].map(|raw| Box::new(RemoveAndCompact { raw }) as Box<dyn Workload>);
-    ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>).chain(compactions).collect()
+    let merges = [false, true].map(|raw| Box::new(Merge { raw }) as Box<dyn Workload>);
+    let ingests = ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>);
+    ingests.chain(compactions).chain(merges).collect()
 }
 
 impl Ingest {
@@ -97,10 +152,6 @@ impl Ingest {
 
     fn view(&self) -> &'static str {
         if self.raw { "raw" } else { "energy" }
-    }
-
-    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
-        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
     }
 
     fn put(&self, writer: &mut Writer, to: u64) -> Result<()> {
@@ -151,6 +202,10 @@ impl Workload for Ingest {
         self.name
     }
 
+    fn writer(&self, vfs: &FaultVfs, db: &Path) -> Result<Writer> {
+        Ok(Writer::open_on(vfs.shared(), db, &self.schema())?.with_clock(clock))
+    }
+
     fn image(&self, root: &Path) -> Image {
         let vfs = FaultVfs::boot(&Image::default(), root);
         vfs.record();
@@ -169,13 +224,13 @@ impl Workload for Ingest {
         torn.real = image.real;
         for (path, bytes) in &mut torn.files {
             if !path.starts_with("db/segments") && !path.ends_with("published") {
-                bytes.extend([0x5a; 100]);
+                Arc::make_mut(bytes).extend([0x5a; 100]);
             }
         }
         // What comes after the catalog's commit has not happened: the old segment is there, the commit is not written down.
         let late = |path: &Path| path.starts_with("db/segments") || path.ends_with("published");
         torn.files.extend(image.files.into_iter().filter(|(path, _)| late(path)));
-        torn.files.insert("db/segments/energy.torn.tmp".into(), vec![1, 2, 3]);
+        torn.files.insert("db/segments/energy.torn.tmp".into(), Arc::new(vec![1, 2, 3]));
         torn
     }
 
@@ -195,8 +250,7 @@ impl Workload for Ingest {
         count
     }
 
-    fn go_on(&self, vfs: &FaultVfs, db: &Path, state: u64) {
-        let mut writer = self.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
+    fn go_on(&self, vfs: &FaultVfs, db: &Path, mut writer: Writer, state: u64) {
         let report = Self::reader(vfs, db).verify(&mut |_, _| {}).unwrap();
         assert!(report.is_sound(), "{report:?}");
         assert_eq!(report.uncommitted_bytes, 0, "not cut back");
@@ -205,6 +259,10 @@ impl Workload for Ingest {
         assert_eq!(files.len(), segments, "files that nobody names: {files:?}");
         self.put(&mut writer, state + 2).unwrap_or_else(|error| panic!("going on: {error}"));
         writer.commit().unwrap_or_else(|error| panic!("going on: {error}"));
+        self.check_further(vfs, db, state);
+    }
+
+    fn check_further(&self, vfs: &FaultVfs, db: &Path, state: u64) {
         self.check(&Self::reader(vfs, db), state + 2);
     }
 }
