@@ -78,8 +78,8 @@ pub(crate) fn build_missing(
 /// the newest segment: whoever chose it once need not say so again. `starts` is told how many codes the new segment covers,
 /// and its layout.
 ///
-/// [`Error::Cancelled`] soon after the flag is raised: the segments there were stay, and what is half written is removed by
-/// the next writer.
+/// [`Error::Cancelled`] soon after the flag is raised: the segments there were stay, and what is half written is
+/// removed.
 #[expect(clippy::too_many_arguments, reason = "whose segments, how, and who is told")]
 pub(crate) fn build_view<const W: usize>(
     dir: &Path,

@@ -27,7 +27,8 @@ pub(crate) fn path(dir: &Path, view: &str, segment: &SegmentRow) -> PathBuf {
     dir.join(SEGMENTS_DIR).join(file_name(view, segment))
 }
 
-/// Writes a segment's file under its final name; durable when it returns. Returns the row with length and checksum.
+/// Writes a segment's file under its final name; durable when it returns. Returns the row with length and checksum. What does
+/// not become one, because `content` was stopped or anything failed, is removed.
 pub(crate) fn write(
     vfs: &dyn Vfs,
     path: &Path,
@@ -35,14 +36,29 @@ pub(crate) fn write(
     content: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> Result<SegmentRow> {
     let temporary = path.with_extension("tmp");
-    let file = vfs.create(&temporary).map_err(|e| Error::io("create", &temporary, e))?;
-    let mut writer = FileWriter { file: &*file, gathered: Vec::new(), written: 0, hasher: Hasher::new() };
-    content(&mut writer).and_then(|()| writer.flush()).map_err(|e| Error::io("write to", &temporary, e))?;
-    let (len_bytes, crc32) = (writer.written, writer.hasher.finalize());
-    file.sync().map_err(|e| Error::io("sync", &temporary, e))?;
-    vfs.rename(&temporary, path).map_err(|e| Error::io("rename", &temporary, e))?;
+    let written = write_temporary(vfs, &temporary, row, content).and_then(|row| {
+        vfs.rename(&temporary, path).map_err(|e| Error::io("rename", &temporary, e))?;
+        Ok(row)
+    });
+    if written.is_err() {
+        // If it cannot be removed now, the next opening does it.
+        let _ = vfs.remove(&temporary);
+    }
     let dir = path.parent().unwrap_or(Path::new("."));
-    vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    written.and_then(|row| vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e)).map(|()| row))
+}
+
+fn write_temporary(
+    vfs: &dyn Vfs,
+    temporary: &Path,
+    row: SegmentRow,
+    content: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<SegmentRow> {
+    let file = vfs.create(temporary).map_err(|e| Error::io("create", temporary, e))?;
+    let mut writer = FileWriter { file: &*file, gathered: Vec::new(), written: 0, hasher: Hasher::new() };
+    content(&mut writer).and_then(|()| writer.flush()).map_err(|e| Error::io("write to", temporary, e))?;
+    let (len_bytes, crc32) = (writer.written, writer.hasher.finalize());
+    file.sync().map_err(|e| Error::io("sync", temporary, e))?;
     Ok(SegmentRow { len_bytes, crc32, ..row })
 }
 

@@ -11,7 +11,8 @@ use crate::common::temp_dir;
 use crate::fault_vfs::{Fault, FaultVfs};
 use crate::medium::{Image, Medium};
 use crate::power_cuts::{Place, Random, given};
-use crate::workloads::{self, Known, Workload};
+use crate::transcript::Known;
+use crate::workloads::{self, Workload};
 
 /// What a power cut leaves after a fault.
 fn cut(vfs: &FaultVfs, random: &mut Random) -> Image {
@@ -64,8 +65,7 @@ fn run_with(
             "{}, image {number}",
             if number == 0 { "afterwards" } else { "after a power cut" }
         ));
-        let vfs = FaultVfs::boot(image, root);
-        workloads::check(workload, &vfs, &db, (reported, started), known);
+        workloads::check(workload, image, root, (reported, started), known);
     }
     result.is_err()
 }

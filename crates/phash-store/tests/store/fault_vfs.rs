@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use phash_store::{OsVfs, StoreFile, Vfs};
 
 use crate::medium::{Image, Real};
+use crate::transcript::{Recorder, Transcript};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,9 @@ struct State {
     real: Arc<Real>,
     /// The real files when the process died.
     real_at_death: Option<Arc<Real>>,
+    /// Whether there are no real files.
+    in_memory: bool,
+    transcript: Option<Arc<Transcript>>,
 }
 
 /// The file system below a directory. Clones are the same one.
@@ -111,7 +115,7 @@ struct RealFile {
     path: PathBuf,
 }
 
-// In short: what a writer remembers is compared by what it shows of itself (`workloads::check`).
+// In short, as in `transcript`.
 impl Debug for FaultVfs {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("FaultVfs")
@@ -134,6 +138,13 @@ impl FaultVfs {
     /// first.
     pub(crate) fn boot(image: &Image, root: &Path) -> Self {
         image.real.write_below(root);
+        let this = Self::in_memory(image, root);
+        this.state.lock().unwrap().in_memory = false;
+        this
+    }
+
+    /// The same without the real files.
+    pub(crate) fn in_memory(image: &Image, root: &Path) -> Self {
         let this = Self::new(root);
         let mut state = this.state.lock().unwrap();
         for (number, (path, bytes)) in (0..).zip(&image.files) {
@@ -143,12 +154,31 @@ impl FaultVfs {
         state.next_node = image.files.len() as u64;
         state.start = image.clone();
         state.real = Arc::clone(&image.real);
+        state.in_memory = true;
         drop(state);
         this
     }
 
     pub(crate) fn shared(&self) -> Arc<dyn Vfs> {
-        Arc::new(self.clone())
+        match &self.state.lock().unwrap().transcript {
+            None => Arc::new(self.clone()),
+            Some(transcript) => Arc::new(Recorder { vfs: self.clone(), transcript: Arc::clone(transcript) }),
+        }
+    }
+
+    /// From now on calls and their answers are written down.
+    pub(crate) fn write_down(&self) -> Arc<Transcript> {
+        let transcript = Arc::<Transcript>::default();
+        self.state.lock().unwrap().transcript = Some(Arc::clone(&transcript));
+        transcript
+    }
+
+    /// The names in a folder, but for those of real files.
+    pub(crate) fn names_in(&self, dir: &Path) -> Vec<String> {
+        let dir = self.relative(dir);
+        let state = self.state.lock().unwrap();
+        let here = state.names.keys().filter(|path| path.parent() == Some(&dir));
+        here.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
     }
 
     pub(crate) fn set_fault(&self, fault: Option<Fault>) {
@@ -218,7 +248,7 @@ impl FaultVfs {
         (n..=self.calls()).any(|n| needs(self.call(n)))
     }
 
-    fn relative(&self, path: &Path) -> PathBuf {
+    pub(crate) fn relative(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&*self.root).unwrap_or_else(|_| panic!("{} is outside", path.display())).to_owned()
     }
 
@@ -275,6 +305,7 @@ impl FaultVfs {
         let node = self.state.lock().unwrap().names.get(&self.relative(&path)).copied();
         match node {
             Some(node) => Ok(Box::new(MemFile { node, vfs, path })),
+            None if self.state.lock().unwrap().in_memory => Err(io::ErrorKind::NotFound.into()),
             None => Ok(Box::new(RealFile {
                 file: File::options().read(true).write(true).open(&path)?,
                 vfs,
@@ -301,7 +332,7 @@ impl Vfs for FaultVfs {
     fn create(&self, path: &Path) -> io::Result<Box<dyn StoreFile>> {
         self.turn("create", path)?;
         let relative = self.relative(path);
-        if !path.parent().is_some_and(Path::is_dir) {
+        if !path.parent().is_some_and(Path::is_dir) && !self.state.lock().unwrap().in_memory {
             return Err(io::ErrorKind::NotFound.into());
         }
         let mut state = self.state.lock().unwrap();
@@ -343,6 +374,9 @@ impl Vfs for FaultVfs {
         let (real, path) = (path, self.relative(path));
         let mut state = self.state.lock().unwrap();
         if state.names.remove(&path).is_none() {
+            if state.in_memory {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             return fs::remove_file(real);
         }
         state.events.push(Event::Remove { path });
@@ -359,10 +393,7 @@ impl Vfs for FaultVfs {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.turn("list", dir)?;
         let mut names = OsVfs.list(dir)?;
-        let dir = self.relative(dir);
-        let state = self.state.lock().unwrap();
-        let here = state.names.keys().filter(|path| path.parent() == Some(&dir));
-        names.extend(here.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())));
+        names.extend(self.names_in(dir));
         Ok(names)
     }
 

@@ -23,4 +23,5 @@ mod rules;
 mod salvage;
 mod segments;
 mod snapshot;
+mod transcript;
 mod workloads;

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::common::temp_dir;
 use crate::fault_vfs::{Event, FaultVfs};
 use crate::medium::{Image, Medium};
-use crate::workloads::{self, Known, Workload};
+use crate::transcript::Known;
+use crate::workloads::{self, Workload};
 
 /// Images of the suite, all different.
 const IMAGES: usize = 10_000;
@@ -159,8 +160,7 @@ fn a_power_cut_at_any_moment_loses_nothing_reported_and_leaves_nothing_else() {
                 println!("{number} images, {} ways to go on", known.len());
             }
             let _place = Place(format!("{}, {how}, seed {seed}", moment.what));
-            let vfs = FaultVfs::boot(image, &root);
-            workloads::check(*workload, &vfs, &root.join("db"), (moment.reported, moment.started), &known);
+            workloads::check(*workload, image, &root, (moment.reported, moment.started), &known);
         };
         // First what can be counted, a moment at a time; then at random until there are enough.
         loop {

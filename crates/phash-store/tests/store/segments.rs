@@ -82,6 +82,22 @@ fn a_segment_that_was_not_committed_is_removed_by_the_next_writer() {
 }
 
 #[test]
+fn a_segment_whose_making_is_stopped_leaves_no_file() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap();
+    put_range(&mut writer, 0..10).unwrap();
+    writer.commit().unwrap();
+    let stopped = writer.add_segment_with("energy", 0..4, &mut |file| {
+        file.write_all(&[7; 3 << 20])?;
+        assert_eq!(files(&dir).len(), 1, "some of it is written");
+        Err(std::io::ErrorKind::Interrupted.into())
+    });
+    assert!(matches!(stopped, Err(Error::Io { .. })), "{stopped:?}");
+    assert_eq!(files(&dir), [""; 0]);
+}
+
+#[test]
 fn ranges_that_are_empty_too_long_or_overlap_are_refused() {
     let temporary = temp_dir();
     let mut writer = Writer::open_or_create(&temporary.path().join("db"), &schema()).unwrap();

@@ -1,9 +1,8 @@
 //! What is interrupted, failed and cut off: each workload starts from an image, goes through numbered states with a commit
 //! each, and can tell which state a database is in, comparing all that is in it. A new one is a few lines here.
 
-use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use phash_store::{Reader, Result, Schema, Store, Writer};
 
@@ -11,8 +10,9 @@ use crate::codes::{self, raw};
 use crate::common::*;
 use crate::compact::RemoveAndCompact;
 use crate::fault_vfs::{Event, FaultVfs};
-use crate::medium::{Image, digest_of};
+use crate::medium::Image;
 use crate::merge::Merge;
+use crate::transcript::Known;
 
 /// Something done to a database in the folder `db` below the root of a file system.
 pub(crate) trait Workload: Sync {
@@ -41,17 +41,6 @@ pub(crate) trait Workload: Sync {
     fn check_further(&self, vfs: &FaultVfs, db: &Path, state: u64);
 }
 
-/// Databases as a writer finds and cleans them, and what it then remembers, from which work has gone on already: it would go
-/// the same way from the same once more.
-#[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<HashSet<(String, u64, u64, u64)>>);
-
-impl Known {
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
-    }
-}
-
 /// Surrounds a commit with marks.
 pub(crate) type Commit<'a> = dyn FnMut(u64, &mut dyn FnMut() -> Result<()>) -> Result<()> + 'a;
 
@@ -69,29 +58,39 @@ pub(crate) fn run(workload: &dyn Workload, vfs: &FaultVfs, db: &Path) -> (Result
     (result, reported, started)
 }
 
-/// Checks a machine that was started again: the state must be one from `reported` to `started`, and work goes on.
+/// Starts a machine from an image and checks it: the state must be one from `reported` to `started`, and work goes on. What
+/// would go a way that is `known` is left at that.
 pub(crate) fn check(
     workload: &dyn Workload,
-    vfs: &FaultVfs,
-    db: &Path,
+    image: &Image,
+    root: &Path,
     (reported, started): (u64, u64),
     known: &Known,
 ) {
-    if !Store::exists(db) {
+    let allowed = |state: u64| {
+        let states = reported..=started;
+        assert!(states.contains(&state), "state {state}, reported was {reported} of {started}");
+    };
+    let key = (workload.name().to_owned(), image.real.digest());
+    if let Some(state) = known.state(&key, image, root) {
+        return allowed(state);
+    }
+    let (vfs, db) = (FaultVfs::boot(image, root), root.join("db"));
+    if !Store::exists(&db) {
         assert_eq!(reported, 0, "the database is gone");
-        let (result, reported, _) = run(workload, vfs, db);
+        let (result, reported, _) = run(workload, &vfs, &db);
         result.unwrap_or_else(|error| panic!("from the beginning: {error}"));
-        assert_eq!(workload.state(vfs, db), reported);
+        assert_eq!(workload.state(&vfs, &db), reported);
         return;
     }
-    let state = workload.state(vfs, db);
-    assert!((reported..=started).contains(&state), "state {state}, reported was {reported} of {started}");
-    let writer = workload.writer(vfs, db).unwrap_or_else(|error| panic!("a writer: {error}"));
-    let memory = digest_of(format!("{writer:?}").as_bytes());
-    let new = (workload.name().to_owned(), state, vfs.digest(), memory);
-    if known.0.lock().unwrap().insert(new) {
-        workload.go_on(vfs, db, writer, state);
+    let transcript = vfs.write_down();
+    let state = workload.state(&vfs, &db);
+    allowed(state);
+    let writer = workload.writer(&vfs, &db).unwrap_or_else(|error| panic!("a writer: {error}"));
+    if known.is_new(workload.name(), state, &vfs, &writer) {
+        workload.go_on(&vfs, &db, writer, state);
     }
+    known.add(key, &transcript, state);
 }
 
 /// Goes on after a fault without a start of the machine in between: what was not synced still is not. Returns what the
