@@ -64,6 +64,23 @@ fn lists_of_paths_are_read_from_a_file_or_standard_input() {
 }
 
 #[test]
+fn a_list_that_is_none_ends_the_ingest_and_keeps_what_came_before() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    fs::create_dir(sandbox.path().join("directory")).unwrap();
+    sandbox.run("ingest --files-from directory").exits(2).says("directory: cannot be read");
+    assert!(!sandbox.path().join("library.phash").exists());
+    // Paths come one by one: what was stored before the mistake is told and stays.
+    let list = [&b"a.safetensors\n"[..], &vec![b'x'; (1 << 20) + 1]].concat();
+    let done = sandbox.phashdb(["ingest", "--json", "--files-from", "-"]).stdin(list).run();
+    done.exits(2).says("-: cannot be read: a path is longer than 1 MiB");
+    assert_eq!(done.of_type("ingested").len(), 1);
+    sandbox.file("long", &vec![b'x'; 3 << 20]);
+    sandbox.run("--db other.phash ingest --files-from long").exits(2).says("longer than 1 MiB");
+    assert!(!sandbox.path().join("other.phash").exists());
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_a_quiet_success() {
     let sandbox = Sandbox::new();
     sandbox.model("a.safetensors", 1);

@@ -22,6 +22,8 @@ fn a_removed_model_is_gone_for_every_command_and_can_be_ingested_again() {
     sandbox.run("rm --dry-run b.safetensors").exits(0).prints("would be removed");
     assert_eq!(listed(), [0, 1, 2]);
     sandbox.run("rm b.safetensors nobody").exits(0).prints("b.safetensors").says("nobody is not there");
+    let log = std::fs::metadata(sandbox.path().join("library.phash/catalog.sqlite-wal"));
+    assert!(log.is_err() || log.unwrap().len() == 0, "the log is emptied at the end");
     assert_eq!(listed(), [0, 2]);
     sandbox.run("query b.safetensors").exits(1);
     sandbox.run("query --id 1").exits(2).says("no model has id 1; it was removed");

@@ -90,8 +90,10 @@ pub fn remove(dir: &Path, targets: RemovalTargets<'_>, dry_run: bool) -> Result<
 }
 
 struct Run {
-    writer: Writer,
+    /// Let go before the writer, so that SQLite empties its log: with a log that holds commits a database cannot be opened
+    /// in a directory that cannot be written.
     reader: Reader,
+    writer: Writer,
     done: Removals,
 }
 
