@@ -136,7 +136,7 @@ def space(directory):
 
     def show(state):
         info = first(run(db, "info", "--json")[0])
-        live = sum(16 + len(label(number)) for number in rest)
+        live = sum(8 + len(label(number)) for number in rest)
         cells = []
         for mode in (["--radius", "4"], ["-k", "5"]):
             ask = lambda: run(db, "query", "--json", "-j", "1", *mode, "--codes-from", queries, ok=(0, 1))[0]
