@@ -10,7 +10,9 @@ use super::state::State;
 use super::store::Store;
 use crate::filter::Filter;
 use crate::limit::Account;
+use crate::order::sort;
 use crate::scan::Scan;
+use crate::scratch::with_scratch;
 use crate::topk::TopK;
 use crate::{Count, Error, Index, Limit, Match, Matches, Plan, SearchStats, Strategy, threads};
 
@@ -74,7 +76,7 @@ impl<const W: usize> Snapshot<W> {
         let sealed_len = found.matches.len();
         self.tail_within(query, radius_bits, &mut found);
         if found.matches.len() > sealed_len {
-            found.matches.sort_unstable();
+            in_order(&mut found.matches);
         }
         found
     }
@@ -157,7 +159,7 @@ impl<const W: usize> Snapshot<W> {
             |query, ()| {
                 let mut found = found[query].clone();
                 self.tail_within(&queries[query], radius_bits, &mut found);
-                found.matches.sort_unstable();
+                in_order(&mut found.matches);
                 found
             },
         )
@@ -200,7 +202,7 @@ impl<const W: usize> Snapshot<W> {
     fn without_segments(&self, query: &Code<W>, radius_bits: u32) -> Matches {
         let mut found = Matches::default();
         self.scan(0..self.state.sealed_end(), query, radius_bits, &mut found);
-        found.matches.sort_unstable();
+        in_order(&mut found.matches);
         found
     }
 
@@ -287,4 +289,9 @@ impl<const W: usize> Snapshot<W> {
         found.matches = top.into_sorted();
         found.stats = found.stats.planned(probed);
     }
+}
+
+/// Sorts by distance, then id.
+fn in_order(matches: &mut [Match]) {
+    with_scratch(|scratch| sort(matches, &mut scratch.sorting));
 }
