@@ -115,13 +115,7 @@ impl Bench {
             cancel: &cancel,
             progress: &progress,
         };
-        ingest(
-            &db,
-            walk([&options.dir]),
-            NonZeroUsize::MAX,
-            &hashing,
-            &mut |_| {},
-        )?;
+        ingest(&db, walk([&options.dir]), NonZeroUsize::MAX, &hashing, &mut |_| {})?;
         let library = Library::open(&db)?;
         let hashes = hash_folder(&options.dir)?.models;
         let labels = read_labels(&hashes, options.labels.as_deref())?;
