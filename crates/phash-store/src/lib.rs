@@ -59,6 +59,7 @@ mod salvage;
 mod schema;
 mod segment;
 mod staging;
+mod verify;
 mod vfs;
 mod writer;
 
@@ -69,7 +70,7 @@ pub use files::labels::Labels;
 pub use files::layout::FORMAT_VERSION;
 pub use files::view::CodeView;
 pub use mmap::Map;
-pub use reader::{Damage, Models, OpenOptions, Reader, StoredSegment, VerifyReport};
+pub use reader::{Models, OpenOptions, Reader, StoredSegment};
 pub use records::{
     FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
     TensorRow, ViewCode,
@@ -78,5 +79,6 @@ pub use salvage::{Loss, LossKind, SalvageEvent, Salvaged, salvage};
 pub use schema::{Contents, Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
 pub use segment::SegmentBytes;
 pub use staging::Staging;
+pub use verify::{Affected, Damage, MAX_LABELS, VerifyReport, verify};
 pub use vfs::{OsVfs, StoreFile, Vfs};
 pub use writer::{Compaction, CopyProgress, Writer};

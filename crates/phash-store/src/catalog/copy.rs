@@ -59,7 +59,7 @@ impl Catalog {
         }
         copy.commit()?;
         let mut first = None;
-        copy.verify(head, &mut |error| first = first.take().or(Some(error)));
+        copy.verify(head, &mut |error, _| first = first.take().or(Some(error)));
         match first {
             None => copy.close(),
             Some(error) => Err(error),

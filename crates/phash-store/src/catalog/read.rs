@@ -16,22 +16,29 @@ const OP: &str = "read the catalog";
 impl Catalog {
     /// The current version of a label.
     pub(crate) fn source_by_label(&self, label: &str) -> Result<Option<Source>> {
-        Ok(self.sources("s.label = ?1 ORDER BY s.version DESC LIMIT 1", [label])?.pop())
+        let found = self.sources("s.label = ?1 ORDER BY s.version DESC LIMIT 1", [label])?.pop();
+        self.check_key(found.as_ref().is_none_or(|source| source.label == label), "label")?;
+        Ok(found)
     }
 
     /// All versions of a label, oldest first.
     pub(crate) fn versions(&self, label: &str) -> Result<Vec<Source>> {
-        self.sources("s.label = ?1 ORDER BY s.version", [label])
+        let found = self.sources("s.label = ?1 ORDER BY s.version", [label])?;
+        self.check_key(found.iter().all(|source| source.label == label), "label")?;
+        Ok(found)
     }
 
     /// The first source with this file digest.
     pub(crate) fn source_by_file_digest(&self, digest: &[u8; 32]) -> Result<Option<Source>> {
-        Ok(self.sources("s.file_digest = ?1 ORDER BY s.id LIMIT 1", [digest])?.pop())
+        let found = self.sources("s.file_digest = ?1 ORDER BY s.id LIMIT 1", [digest])?.pop();
+        self.check_key(found.as_ref().is_none_or(|source| source.file_digest == *digest), "file digest")?;
+        Ok(found)
     }
 
     /// One label of a model: the first that is current, else the last.
     pub(crate) fn label(&self, model_id: u32) -> Result<Option<String>> {
         let mut sources = self.sources("s.model_id = ?1 ORDER BY s.id", [model_id])?;
+        self.check_key(sources.iter().all(|source| source.model_id == model_id), "model")?;
         let best = sources.iter().position(|source| source.current).or(sources.len().checked_sub(1));
         Ok(best.map(|at| sources.swap_remove(at).label))
     }
@@ -39,7 +46,9 @@ impl Catalog {
     /// The model with these contents.
     pub(crate) fn model_by_content_digest(&self, digest: &[u8; 32]) -> Result<Option<u32>> {
         let sql = format!("SELECT {MODEL_COLUMNS} FROM models WHERE content_digest = ?1");
-        Ok(self.models_by(&sql, [digest])?.pop().map(|model| model.id))
+        let found = self.models_by(&sql, [digest])?.pop();
+        self.check_key(found.as_ref().is_none_or(|model| model.content_digest == *digest), "content digest")?;
+        Ok(found.map(|model| model.id))
     }
 
     /// The models with ids in `ids`, with skips and sources.
@@ -50,11 +59,24 @@ impl Catalog {
             models.iter().enumerate().map(|(at, model)| (model.id, at)).collect();
         let condition = "s.model_id >= ?1 AND s.model_id < ?2 ORDER BY s.model_id, s.id";
         for source in self.sources(condition, params![ids.start, ids.end])? {
+            self.check_key(ids.contains(&source.model_id), "model")?;
             if let Some(&at) = by_id.get(&source.model_id) {
                 models[at].sources.push(source);
             }
         }
+        if let Some(model) = models.iter().find(|model| model.sources.is_empty()) {
+            return Err(self.damaged(format!("sources of model {}", model.id), "at least one", "none"));
+        }
         Ok(models)
+    }
+
+    /// That a row found by one of SQLite's indexes is the one that was asked for: the indexes have no checksums, and one that
+    /// is damaged may lead to another row.
+    fn check_key(&self, is_same: bool, key: &str) -> Result<()> {
+        if is_same {
+            return Ok(());
+        }
+        Err(self.damaged(format!("index by {key}"), "the row that was asked for", "another one"))
     }
 
     /// Models by a query of [`MODEL_COLUMNS`], without sources.

@@ -1,83 +1,65 @@
 //! Owns the full check of the catalog: SQLite's own, then every row with its checksum, then that ids are dense but for the
 //! removed ones, and that counts and references agree. Reports and goes on.
 
+use std::ops::Range;
+
 use roaring::RoaringBitmap;
 
 use super::Catalog;
 use super::head::Head;
+use super::piecewise::by_pieces;
 use crate::error::{Error, Result};
 use crate::schema::{Contents, Kind};
 
-/// Rows fetched at once.
-const PAGE: u32 = 1024;
+/// Whose rows: the ids of a table, how many of them were removed, which ones if that is known, and what the ids are of.
+struct Ids<'a> {
+    table: &'static str,
+    end: u32,
+    removed_count: u32,
+    removed: Option<&'a RoaringBitmap>,
+    kind: Option<Kind>,
+}
+
+/// Called with each damage, and the ids of which it is, if it is of such.
+pub(crate) type OnDamage<'a> = &'a mut dyn FnMut(Error, Option<(Kind, Range<u32>)>);
 
 impl Catalog {
     /// Checks everything in the catalog that does not concern other files.
-    pub(crate) fn verify(&self, head: &Head, damage: &mut dyn FnMut(Error)) {
-        for (pragma, ok) in [("integrity_check", Some("ok")), ("foreign_key_check", None)] {
-            match self.pragma_lines(pragma) {
-                Ok(lines) => {
-                    for line in lines.iter().filter(|line| Some(line.as_str()) != ok) {
-                        damage(self.damaged(pragma, ok.unwrap_or("no row"), line));
-                    }
-                }
-                Err(error) => damage(error),
-            }
-        }
+    pub(crate) fn verify(&self, head: &Head, damage: OnDamage<'_>) {
+        self.verify_structure(damage);
         let models = head.schema.contents == Contents::Models;
         let (kind, upkeep) = (if models { Kind::Model } else { Kind::Raw }, head.upkeep);
         let mut set = |kind, end, count| match self.removed(kind, end, count) {
             Ok(ids) => ids,
             Err(error) => {
-                damage(error);
+                damage(error, None);
                 RoaringBitmap::new()
             }
         };
         let removed = set(kind, head.indexable(), upkeep.removed);
         let removed_tensors = set(Kind::Tensor, head.tensors, upkeep.removed_tensors);
-        // `removed` is not there where only the number of those ids is known.
-        let mut page = |what: &str,
-                        (end, removed_count): (u32, u32),
-                        removed: Option<&RoaringBitmap>,
-                        fetch: &dyn Fn(u32, u32) -> Result<Vec<u32>>| {
-            let mut from = 0;
-            while from < end {
-                let to = from.saturating_add(PAGE).min(end);
-                let there = |id: &u32| removed.is_none_or(|removed| !removed.contains(*id));
-                match fetch(from, to) {
-                    Err(error) => damage(error),
-                    Ok(_) if removed.is_none() && removed_count > 0 => {}
-                    Ok(ids) if ids.iter().copied().eq((from..to).filter(there)) => {}
-                    Ok(ids) => {
-                        let wrong = |id: &u32| there(id) != ids.contains(id);
-                        let first = (from..to).find(wrong).unwrap_or(to);
-                        let (row, none) = (format!("a row {first}"), "none".to_owned());
-                        let (expected, got) = if there(&first) { (row, none) } else { (none, row) };
-                        damage(self.damaged(format!("table {what}"), expected, got));
-                    }
-                }
-                from = to;
-            }
-            let count = end.saturating_sub(removed_count);
-            match self.count(what) {
-                Ok(rows) if rows == i64::from(count) => {}
-                Ok(rows) => damage(self.damaged(format!("number of rows of {what}"), count, rows)),
-                Err(error) => damage(error),
-            }
+        let removed_models = if models { upkeep.removed } else { 0 };
+        let ids = |table, end, removed_count| Ids { table, end, removed_count, removed: None, kind: None };
+        let of = Ids {
+            removed: Some(&removed),
+            kind: Some(Kind::Model),
+            ..ids("models", head.models, removed_models)
         };
-        let items = (head.models, if models { upkeep.removed } else { 0 });
-        page("models", items, Some(&removed), &|from, to| self.verify_models(head, from, to));
-        page("sources", (head.sources, upkeep.removed_sources), None, &|from, to| {
-            Ok(self.sources_by_id(from..to)?.iter().map(|source| source.id).collect())
-        });
-        let tensors = (head.tensors, upkeep.removed_tensors);
-        page("tensors", tensors, Some(&removed_tensors), &|from, to| {
-            let tensors = self.tensors(from..to)?;
+        self.verify_rows(&of, &|ids| self.verify_models(head, ids), damage);
+        // Of removed sources only the number is known.
+        let of = ids("sources", head.sources, upkeep.removed_sources);
+        let number = |source: &crate::records::Source| source.id;
+        self.verify_rows(&of, &|ids| Ok(self.sources_by_id(ids)?.iter().map(number).collect()), damage);
+        let of = ids("tensors", head.tensors, upkeep.removed_tensors);
+        let of = Ids { removed: Some(&removed_tensors), kind: Some(Kind::Tensor), ..of };
+        let tensors = |ids: Range<u32>| {
+            let tensors = self.tensors(ids)?;
             for tensor in &tensors {
                 self.check_features(&format!("tensor {}", tensor.id), head, tensor.features.len())?;
             }
             Ok(tensors.iter().map(|tensor| tensor.id).collect())
-        });
+        };
+        self.verify_rows(&of, &tensors, damage);
         // Labels of raw codes are in their own files.
         let labels = if models { head.labels } else { 0 };
         for (what, sql, expected) in [
@@ -102,19 +84,76 @@ impl Catalog {
         ] {
             match self.number(sql) {
                 Ok(got) if got == i64::from(expected) => {}
-                Ok(got) => damage(self.damaged(what, expected, got)),
-                Err(error) => damage(error),
+                Ok(got) => damage(self.damaged(what, expected, got), None),
+                Err(error) => damage(error, None),
             }
         }
     }
 
-    fn verify_models(&self, head: &Head, from: u32, to: u32) -> Result<Vec<u32>> {
-        let models = self.models(from..to)?;
+    /// SQLite's own checks.
+    pub(crate) fn verify_structure(&self, damage: OnDamage<'_>) {
+        for (pragma, ok) in [("integrity_check", Some("ok")), ("foreign_key_check", None)] {
+            match self.pragma_lines(pragma) {
+                Ok(lines) => {
+                    for line in lines.iter().filter(|line| Some(line.as_str()) != ok) {
+                        damage(self.damaged(pragma, ok.unwrap_or("no row"), line), None);
+                    }
+                }
+                Err(error) => damage(error, None),
+            }
+        }
+    }
+
+    /// That the rows of a table are there, each with its checksum, and no others.
+    fn verify_rows(
+        &self,
+        of: &Ids<'_>,
+        fetch: &dyn Fn(Range<u32>) -> Result<Vec<u32>>,
+        damage: OnDamage<'_>,
+    ) {
+        let named = |ids| of.kind.map(|kind| (kind, ids));
+        let _: Result<()> = by_pieces(0..of.end, fetch, &mut |(ids, rows)| {
+            match rows {
+                Err(error) => damage(error, named(ids)),
+                Ok(_) if of.removed.is_none() && of.removed_count > 0 => {}
+                Ok(rows) => {
+                    let there = |id: u32| of.removed.is_none_or(|removed| !removed.contains(id));
+                    let found: RoaringBitmap = rows.into_iter().collect();
+                    let mut wrong: Option<Range<u32>> = None;
+                    let mut tell = |wrong: Range<u32>| {
+                        let (row, none) = (format!("a row {}", wrong.start), "none".to_owned());
+                        let (expected, got) = if there(wrong.start) { (row, none) } else { (none, row) };
+                        damage(self.damaged(format!("table {}", of.table), expected, got), named(wrong));
+                    };
+                    for id in ids.filter(|&id| there(id) != found.contains(id)) {
+                        match &mut wrong {
+                            Some(run) if run.end == id && there(run.start) == there(id) => run.end = id + 1,
+                            _ => {
+                                if let Some(run) = wrong.replace(id..id + 1) {
+                                    tell(run);
+                                }
+                            }
+                        }
+                    }
+                    if let Some(run) = wrong {
+                        tell(run);
+                    }
+                }
+            }
+            Ok(())
+        });
+        let count = of.end.saturating_sub(of.removed_count);
+        match self.count(of.table) {
+            Ok(rows) if rows == i64::from(count) => {}
+            Ok(rows) => damage(self.damaged(format!("number of rows of {}", of.table), count, rows), None),
+            Err(error) => damage(error, None),
+        }
+    }
+
+    fn verify_models(&self, head: &Head, ids: Range<u32>) -> Result<Vec<u32>> {
+        let models = self.models(ids)?;
         for model in &models {
             self.check_features(&format!("model {}", model.id), head, model.features.len())?;
-            if model.sources.is_empty() {
-                return Err(self.damaged(format!("sources of model {}", model.id), "at least one", "none"));
-            }
             if model.tensors.end > head.tensors {
                 let what = format!("tensors of model {}", model.id);
                 return Err(self.damaged(what, format!("ids below {}", head.tensors), model.tensors.end));

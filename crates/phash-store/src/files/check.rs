@@ -20,6 +20,11 @@ pub(crate) fn header_and_length(
     if got_bytes < expected_bytes {
         return Err(Error::TooShort { file: path.to_owned(), expected_bytes, got_bytes });
     }
+    header_alone(file, path, header)
+}
+
+/// Checks the header.
+pub(crate) fn header_alone(file: &dyn StoreFile, path: &Path, header: &FileHeader) -> Result<()> {
     let mut bytes = [0; HEADER_BYTES];
     read_exact_at(file, &mut bytes, 0).map_err(|e| Error::io("read the header of", path, e))?;
     header.check(&bytes, path)

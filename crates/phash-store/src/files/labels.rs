@@ -168,14 +168,14 @@ impl Labels {
 
     /// Checks every place, and that the text there is UTF-8; calls `damage` with what is wrong. Returns how many codes
     /// that are not removed have a label.
-    pub(crate) fn verify(&self, removed: &RoaringBitmap, damage: &mut dyn FnMut(Error)) -> u32 {
+    pub(crate) fn verify(&self, removed: &RoaringBitmap, damage: &mut dyn FnMut(Error, u32)) -> u32 {
         let mut labelled = 0;
         for id in 0..self.places.tail.count {
             match self.get(id) {
                 Ok(label) => labelled += u32::from(label.is_some() && !removed.contains(id)),
                 Err(error) => {
                     labelled += 1;
-                    damage(error);
+                    damage(error, id);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Owns the full check of one code file: every byte of the committed part is compared with something. Reads by
 //! positions, never through a map, and goes on after damage. A writer may be at work behind the committed codes.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(crate) struct Check<'a> {
     pub(crate) file: &'a dyn StoreFile,
     /// The newest commit there is by now, and this file's end in it.
     pub(crate) newest: &'a dyn Fn() -> Result<(u64, Tail)>,
-    /// Called with each damage.
-    pub(crate) damage: &'a mut dyn FnMut(Error),
+    /// Called with each damage, and the ids of the records that cannot be trusted for it.
+    pub(crate) damage: &'a mut dyn FnMut(Error, Option<Range<u32>>),
     /// Called with the number of bytes just checked.
     pub(crate) progress: &'a mut dyn FnMut(u64),
 }
@@ -33,10 +34,10 @@ pub(crate) struct Checked {
     pub(crate) uncommitted_bytes: u64,
 }
 
-/// Checks header, length and every committed block.
+/// Checks header, length and every committed block, whatever is wrong with the others.
 ///
 /// # Errors
-/// Only if the file is too short to go on, or its header is wrong; the rest is reported.
+/// Only if the length cannot be read; the rest is reported.
 pub(crate) fn code_file(
     path: &Path,
     header: &FileHeader,
@@ -45,23 +46,39 @@ pub(crate) fn code_file(
     check: &mut Check<'_>,
 ) -> Result<Checked> {
     let file = check.file;
-    check::header_and_length(file, path, header, tail.count)?;
+    let len = file.len_bytes().map_err(|e| Error::io("read the length of", path, e))?;
     let geometry = Geometry::new(header.words);
     let blocks = Blocks { file, path, geometry, header_crc: header.crc(), tail };
     let committed_bytes = geometry.len_bytes(tail.count);
+    if let Err(error) = check::header_alone(file, path, header) {
+        // Whatever the header says, the catalog knows what it must be: the blocks are compared all the same.
+        if len >= geometry.len_bytes(0) {
+            (check.damage)(error, None);
+        }
+    }
     (check.progress)(geometry.len_bytes(0));
     let mut checked = Checked::default();
     for block in 0..layout::blocks(tail.count) {
         let codes = layout::codes_in_block(tail.count, block);
+        let first = block * CODES_PER_BLOCK;
+        let end = geometry.code_at(first) + u64::from(codes) * geometry.code_bytes as u64;
+        if end > len {
+            break;
+        }
         if let Err(error) =
             blocks.check(block, check).and_then(|bytes| blocks.check_voids(block, &bytes, voids))
         {
-            (check.damage)(error);
+            (check.damage)(error, Some(first..first.saturating_add(codes)));
         }
         checked.codes += u64::from(codes);
         (check.progress)(BLOCK_HEADER_BYTES as u64 + u64::from(codes) * geometry.code_bytes as u64);
     }
-    let len = file.len_bytes().map_err(|e| Error::io("read the length of", path, e))?;
+    if len < committed_bytes {
+        let whole = u32::try_from(checked.codes).unwrap_or(u32::MAX);
+        let error =
+            Error::TooShort { file: path.to_owned(), expected_bytes: committed_bytes, got_bytes: len };
+        (check.damage)(error, Some(whole..tail.count));
+    }
     checked.uncommitted_bytes = len.saturating_sub(committed_bytes);
     Ok(checked)
 }
@@ -97,7 +114,8 @@ impl Blocks<'_> {
             std::thread::sleep(Duration::from_millis(u64::from(attempt)));
         }
         if let Err(error) = result {
-            (check.damage)(error);
+            let first = block * CODES_PER_BLOCK;
+            (check.damage)(error, Some(first..first.saturating_add(codes)));
         }
         if is_last {
             check::codes_crc(self.path, self.geometry, block, self.tail.crc, &bytes)?;

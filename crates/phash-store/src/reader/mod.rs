@@ -24,7 +24,6 @@ use crate::vfs::{OsVfs, Vfs};
 
 pub use models::Models;
 use snapshot::Snapshot;
-pub use verify::{Damage, VerifyReport};
 
 /// The ids that an index segment covers, and its bytes or why there are none.
 pub type StoredSegment = (Range<u32>, std::result::Result<SegmentBytes, Arc<Error>>);
@@ -231,7 +230,12 @@ impl Reader {
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Catalog`].
     pub fn label(&self, id: u32) -> Result<Option<String>> {
-        self.catalog().label(id)
+        let label = self.catalog().label(id)?;
+        if label.is_none() && id < self.model_count() && !self.removed()?.contains(id) {
+            let what = format!("sources of model {id}");
+            return Err(Error::corrupted(self.catalog().path(), 0, what, "at least one", "none"));
+        }
+        Ok(label)
     }
 
     /// All models in the order of their ids, in bounded memory.

@@ -36,7 +36,7 @@ pub(crate) struct Snapshot {
     /// Removed items, and removed tensors.
     removed: [OnceLock<RoaringBitmap>; 2],
     /// In a lock because an SQLite connection serves one thread at a time.
-    pub(super) catalog: Mutex<Catalog>,
+    pub(crate) catalog: Mutex<Catalog>,
 }
 
 impl Snapshot {

@@ -1,6 +1,7 @@
 //! Owns [`ProvenFile`]: the codes of a code file that one of its own slots, or the catalog, proves. Any byte of the file may
 //! be wrong and any part of it missing: what is not proven is not given out.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::files::Tail;
@@ -9,32 +10,32 @@ use crate::vfs::{StoreFile, Vfs, read_exact_at};
 
 /// What may prove the codes of a file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Proof {
+pub(crate) struct Proof {
     /// What the catalog says of the file's end, if it does.
-    pub(super) tail: Option<Tail>,
+    pub(crate) tail: Option<Tail>,
     /// Slots of later commits prove nothing: those were not reported, or their rows are lost.
-    pub(super) newest: u64,
+    pub(crate) newest: u64,
 }
 
 /// A code file, block by block.
 #[derive(Debug)]
-pub(super) struct ProvenFile {
+pub(crate) struct ProvenFile {
     file: Option<Box<dyn StoreFile>>,
     path: PathBuf,
     geometry: Geometry,
     /// For each block how many of its codes are proven, from the first on.
     proven: Vec<u16>,
     /// The end of the ids that the file is known to have been given, proven or not.
-    pub(super) end: u32,
+    pub(crate) end: u32,
     /// The latest commit that a slot names.
-    pub(super) newest: u64,
+    pub(crate) newest: u64,
     /// The block read last, and its codes.
     held: Option<(u32, Vec<u8>)>,
 }
 
 impl ProvenFile {
     /// Reads the whole file. `progress` is told of bytes.
-    pub(super) fn examine(
+    pub(crate) fn examine(
         vfs: &dyn Vfs,
         path: &Path,
         header: &FileHeader,
@@ -84,27 +85,38 @@ impl ProvenFile {
     }
 
     /// Takes nothing in the file for proven any more.
-    pub(super) fn disprove(&mut self) {
+    pub(crate) fn disprove(&mut self) {
         self.proven.clear();
     }
 
     /// Whether there is no such file, or it cannot be opened.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         self.file.is_none()
     }
 
     /// The name of the file.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// How many codes are proven.
-    pub(super) fn proven_codes(&self) -> u64 {
+    pub(crate) fn proven_codes(&self) -> u64 {
         self.proven.iter().map(|&codes| u64::from(codes)).sum()
     }
 
+    /// The runs of codes that are not proven, a block at a time, with the place of the block.
+    pub(crate) fn unproven(&self) -> Vec<(u64, Range<u32>)> {
+        let of_block = |(block, &proven): (u32, &u16)| {
+            let first = block * CODES_PER_BLOCK;
+            let ids =
+                first.saturating_add(proven.into())..first.saturating_add(CODES_PER_BLOCK).min(self.end);
+            (!ids.is_empty()).then(|| (self.geometry.block_at(block), ids))
+        };
+        (0..).zip(&self.proven).filter_map(of_block).collect()
+    }
+
     /// A code, if it is proven.
-    pub(super) fn code(&mut self, id: u32) -> Option<&[u8]> {
+    pub(crate) fn code(&mut self, id: u32) -> Option<&[u8]> {
         let block = id / CODES_PER_BLOCK;
         let at = id % CODES_PER_BLOCK;
         if at >= u32::from(*self.proven.get(block as usize)?) {
@@ -142,7 +154,7 @@ impl ProvenFile {
 }
 
 /// The header that a code file has, if it is sound by its own checksum.
-pub(super) fn header_of(vfs: &dyn Vfs, path: &Path) -> Option<FileHeader> {
+pub(crate) fn header_of(vfs: &dyn Vfs, path: &Path) -> Option<FileHeader> {
     let mut bytes = [0; layout::HEADER_BYTES];
     let file = vfs.open_read(path).ok()?;
     read_exact_at(&*file, &mut bytes, 0).ok()?;

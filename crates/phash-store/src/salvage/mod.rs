@@ -18,6 +18,7 @@ use crate::staging::Staging;
 use crate::vfs::{OsVfs, Vfs as _};
 use crate::writer::Writer;
 
+pub(crate) use blocks::{Proof, ProvenFile, header_of};
 use evidence::Evidence;
 
 /// What was lost.
