@@ -29,6 +29,9 @@ fn help_of_each_command_states_the_exit_status() {
         "info",
         "list",
         "verify",
+        "repair",
+        "backup",
+        "migrate",
     ];
     for command in all {
         for help in ["-h", "--help"] {
@@ -66,6 +69,9 @@ fn a_missing_library_is_an_error_that_names_it() {
         "info",
         "list",
         "verify",
+        "repair --salvage new.phash",
+        "backup new.phash",
+        "migrate",
         "query --id 0",
         "query --code 00",
         "query --codes-from x",
@@ -287,7 +293,12 @@ fn verify_tells_damage_that_keeps_the_library_from_being_opened() {
         assert_eq!(done.of_type("summary")[0]["damages"], damages.len(), "{}", done.explain());
         sandbox.run("verify").exits(2).prints("damaged: ").prints("energy.codes").prints("1 damage");
         let csv = sandbox.run("verify --format csv").exits(2).stdout();
-        assert!(csv.starts_with("type,file,offset_bytes,what,expected,got\ndamage,"), "{csv}");
+        assert!(
+            csv.starts_with(
+                "type,file,offset_bytes,what,expected,got,affected,first_id,end_id,labels\ndamage,"
+            ),
+            "{csv}"
+        );
     };
     // The file's header, and the code in its first block, behind the block's header.
     for at in [40, 4096 + 64 + 3] {

@@ -13,6 +13,7 @@ mod ground_truth;
 mod hostile;
 mod ingest;
 mod interruption;
+mod maintenance;
 mod mapping;
 mod partial;
 mod pipes;

@@ -31,6 +31,7 @@ mod search;
 mod segments;
 mod tensors;
 mod verdict;
+mod verify;
 mod walk;
 
 pub use backup::backup;
@@ -58,6 +59,7 @@ pub use tensors::{
     TensorPlaces,
 };
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
+pub use verify::verify;
 pub use walk::{Candidate, walk};
 
 // The words of the crates below that appear in this crate's own signatures.
@@ -68,6 +70,6 @@ pub use phash_core::{
 };
 pub use phash_index::{BuildParams, Explanation, Layout, Match, Matches, Plan, SearchStats, SegmentPlan};
 pub use phash_store::{
-    BackupSummary, Contents, Damage, FileSize, Info, Loss, LossKind, ModelRow, OpenOptions, Reader, Source,
-    VerifyReport,
+    Affected, BackupSummary, Contents, Damage, FileSize, Info, Kind, Loss, LossKind, ModelRow, OpenOptions,
+    Reader, Source, VerifyReport,
 };

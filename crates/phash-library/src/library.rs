@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use phash_core::{CODE_WORDS, PerView, View};
-use phash_store::{CodeView, Contents, Damage, Error as StoreError, OpenOptions, Reader, VerifyReport};
+use phash_store::{CodeView, Contents, Error as StoreError, OpenOptions, Reader};
 
 use crate::error::{Error, Result};
-use crate::raw::CodeLibrary;
 use crate::schema::schema;
 use crate::search::ViewSearch;
 
@@ -82,58 +81,12 @@ impl Library {
         self.searches[view].indexed()
     }
 
-    /// Checks everything: the store's checksums, and that each index segment finds exactly its codes. Goes on after damage.
-    /// `progress` is called with (bytes done, bytes in all) of the store's part. Time linear in the library's size.
-    ///
-    /// Works for databases of raw codes and of any hash parameters, which [`Library::open`] refuses.
-    ///
-    /// # Errors
-    /// [`crate::Error::Store`] if the database cannot even be opened; damage is in the report.
-    pub fn verify(dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
-        Self::verify_with(dir, OpenOptions::default(), progress)
-    }
-
-    /// As [`Library::verify`], with labels and index segments mapped or read into memory; code files are read in any case.
-    ///
-    /// # Errors
-    /// As [`Library::verify`].
-    pub fn verify_with(
-        dir: &Path,
-        options: OpenOptions,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<VerifyReport> {
-        let reader = Reader::open(dir, options)?;
-        let mut report = reader.verify(progress)?;
-        let damaged_segment = |view: &str, error: Error| Damage {
-            file: PathBuf::from("segments"),
-            offset_bytes: 0,
-            what: format!("index segment of view {view}"),
-            expected: "a segment that finds its codes".to_owned(),
-            got: error.to_string(),
-        };
-        if reader.contents() == Contents::Codes {
-            if report.damages.is_empty() {
-                let damaged = CodeLibrary::of(dir, reader)?.damaged_segments();
-                report.damages.extend(damaged.into_iter().map(|error| damaged_segment("raw", error)));
-            }
-            return Ok(report);
-        }
-        if check_parameters(dir, &reader).is_ok() && report.damages.is_empty() {
-            for view in View::ALL {
-                let search = ViewSearch::of_view(view, &reader)?;
-                let damaged = search.damaged_segments().into_iter();
-                report.damages.extend(damaged.map(|error| damaged_segment(view.name(), error)));
-            }
-        }
-        Ok(report)
-    }
-
     pub(crate) fn search_of(&self, view: View) -> &ViewSearch<CodeView<CODE_WORDS>> {
         &self.searches[view]
     }
 }
 
-fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
+pub(crate) fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
     reader.check_contents(Contents::Models)?;
     let (ours, theirs) = (schema(), reader.schema());
     if *theirs == ours {

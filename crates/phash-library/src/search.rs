@@ -133,14 +133,6 @@ impl<const W: usize, C: Codes<W>> Search<W, C> {
         self.segments.last().map(Segment::layout)
     }
 
-    /// What is wrong with the segments, those that were left out among them. Reads all of them and all codes.
-    pub(crate) fn damaged_segments(self) -> Vec<Error> {
-        let wrong = self.segments.iter().filter_map(|segment| segment.verify_against(&self.codes).err());
-        let mut damaged: Vec<Error> = wrong.map(|source| self.error(source)).collect();
-        damaged.extend(self.unusable);
-        damaged
-    }
-
     /// Why segments were left out.
     pub(crate) fn unusable(&self) -> &[Error] {
         &self.unusable

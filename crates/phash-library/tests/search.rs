@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use phash_library::{Event, Library, Mode, ModelCode, PerView, Query, View, ViewHash, index, schema};
+use phash_library::{
+    Event, Library, Mode, ModelCode, OpenOptions, PerView, Query, View, ViewHash, index, schema, verify,
+};
 use phash_store::{NewModel, NewSource, Stamp, ViewCode, Writer};
 
 /// Enough for a segment.
@@ -175,7 +177,10 @@ fn index_segments_change_no_answer_and_a_damaged_or_missing_one_is_done_without_
         assert_eq!((covered.len(), covered[0].start, covered[0].end), (1, 0, MODELS));
     }
     check(&library);
-    assert_eq!(Library::verify(&db, &mut |_, _| {}).unwrap().damages, []);
+    assert_eq!(
+        verify(&db, OpenOptions::default(), &AtomicBool::new(false), &mut |_, _| {}).unwrap().damages,
+        []
+    );
     // Nothing new, nothing to build.
     index(&db, &AtomicBool::new(false), &mut |event| panic!("{event:?}")).unwrap();
     drop(library);
@@ -186,7 +191,12 @@ fn index_segments_change_no_answer_and_a_damaged_or_missing_one_is_done_without_
         bytes[0] ^= 1;
         std::fs::write(&path, bytes).unwrap();
     }
-    assert!(!Library::verify(&db, &mut |_, _| {}).unwrap().damages.is_empty());
+    assert!(
+        !verify(&db, OpenOptions::default(), &AtomicBool::new(false), &mut |_, _| {})
+            .unwrap()
+            .damages
+            .is_empty()
+    );
     let library = Library::open(&db).unwrap();
     assert_eq!(library.unusable_segments().count(), View::COUNT);
     check(&library);
@@ -198,7 +208,10 @@ fn index_segments_change_no_answer_and_a_damaged_or_missing_one_is_done_without_
         let library = Library::open(&db).unwrap();
         assert_eq!(library.unusable_segments().count(), 0);
         assert_eq!(library.segments(View::Blocks).len(), 1);
-        assert_eq!(Library::verify(&db, &mut |_, _| {}).unwrap().damages, []);
+        assert_eq!(
+            verify(&db, OpenOptions::default(), &AtomicBool::new(false), &mut |_, _| {}).unwrap().damages,
+            []
+        );
         std::fs::read_dir(db.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };
     let files = rebuild();

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use phash_library::{
-    CodeLibrary, CodeMode, Compacting, Error, ImportOptions, Layout, Library, OpenOptions, RawCode, Reader,
-    Removal, RemovalKind, RemovalTargets, Width, compact, import_codes, measure, remove,
+    CodeLibrary, CodeMode, Compacting, Error, ImportOptions, Layout, OpenOptions, RawCode, Reader, Removal,
+    RemovalKind, RemovalTargets, Width, compact, import_codes, measure, remove, verify,
 };
 use phash_store::{Schema, Writer};
 
@@ -127,7 +127,7 @@ fn removed_raw_codes_are_never_found_and_a_compacted_database_never_had_them() {
     }
     // The library of before still answers by what it had.
     check(&library, &live);
-    let report = Library::verify(&dir, &mut |_, _| {}).unwrap();
+    let report = verify(&dir, OpenOptions::default(), &AtomicBool::new(false), &mut |_, _| {}).unwrap();
     assert!(report.is_sound(), "{report:?}");
 
     // The layout of the segments is kept where none is asked for.

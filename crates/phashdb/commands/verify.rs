@@ -2,36 +2,39 @@
 
 use std::time::Instant;
 
-use phash_library::{Damage, Library, VerifyReport};
+use phash_library::{Damage, Kind, VerifyReport, verify};
 
 use crate::args::VerifyArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::output::table::{Style, Tone};
-use crate::output::{Record, number, visible};
+use crate::output::{Record, Value, number, visible};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &VerifyArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let db = args.db.or(&high.db);
     let progress = Progress::new("verify");
-    let result = Library::verify_with(db, high.reading, &mut |done, all| {
+    let result = verify(db, high.reading, &high.cancel, &mut |done, all| {
         progress.set_total(all);
         progress.set_position(done);
     });
     drop(progress);
-    let (report, stopped) = match result {
-        Ok(report) => (report, false),
-        // Damage may keep the library from being opened at all.
-        Err(phash_library::Error::Store(error)) if error.is_damage() => {
-            let damages = vec![Damage::from_error(error, db)];
-            (VerifyReport { damages, ..VerifyReport::default() }, true)
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let report = result?;
     let mut output = high.output();
-    output.columns(&["type", "file", "offset_bytes", "what", "expected", "got"]);
+    output.columns(&[
+        "type",
+        "file",
+        "offset_bytes",
+        "what",
+        "expected",
+        "got",
+        "affected",
+        "first_id",
+        "end_id",
+        "labels",
+    ]);
     for damage in &report.damages {
         output.record(|| damage_record(damage))?;
     }
@@ -44,7 +47,7 @@ pub(super) fn run(args: &VerifyArgs, high: &HiArgs) -> Result<ExitStatus, Failur
             .with("uncommitted_bytes", report.uncommitted_bytes)
             .with("seconds", seconds)
     })?;
-    output.text(|style| draw(style, &report, stopped, &db.display().to_string(), seconds))?;
+    output.text(|style| draw(style, &report, &db.display().to_string(), seconds))?;
     output.finish()?;
     Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
 }
@@ -56,9 +59,13 @@ fn damage_record(damage: &Damage) -> Record {
         .with("what", damage.what.as_str())
         .with("expected", damage.expected.as_str())
         .with("got", damage.got.as_str())
+        .with("affected", damage.affected.as_ref().map(|affected| word(affected.kind)))
+        .with("first_id", damage.affected.as_ref().map(|affected| affected.ids.start))
+        .with("end_id", damage.affected.as_ref().map(|affected| affected.ids.end))
+        .with("labels", Value::list(damage.labels.iter().map(String::as_str)))
 }
 
-fn draw(style: &Style, report: &VerifyReport, stopped: bool, db: &str, seconds: f64) -> String {
+fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String {
     let mut text = String::new();
     for damage in &report.damages {
         text += &format!(
@@ -70,6 +77,16 @@ fn draw(style: &Style, report: &VerifyReport, stopped: bool, db: &str, seconds: 
             visible(&damage.expected),
             visible(&damage.got)
         );
+        if let Some(affected) = &damage.affected {
+            let (first, last) = (affected.ids.start, affected.ids.end.saturating_sub(1));
+            let ids = if first == last { format!("{first}") } else { format!("{first} to {last}") };
+            let labels: Vec<String> =
+                damage.labels.iter().take(3).map(|label| visible(label).into_owned()).collect();
+            let more = if damage.labels.len() > labels.len() { ", ..." } else { "" };
+            let labels =
+                if labels.is_empty() { String::new() } else { format!(": {}{more}", labels.join(", ")) };
+            text += &format!("  affected: {} {ids}{labels}\n", word(affected.kind));
+        }
     }
     let verdict = if report.damages.is_empty() {
         style.paint(Tone::Good, "sound")
@@ -83,9 +100,6 @@ fn draw(style: &Style, report: &VerifyReport, stopped: bool, db: &str, seconds: 
         number::bytes(report.checked_bytes),
         number::seconds(seconds)
     );
-    if stopped {
-        text += "this damage keeps the library from being opened: the rest was not checked; restore the file from a backup\n";
-    }
     if report.uncommitted_bytes > 0 {
         text += &format!(
             "{} behind the last commit: being written, or left by an interrupted writer; no damage\n",
@@ -93,4 +107,14 @@ fn draw(style: &Style, report: &VerifyReport, stopped: bool, db: &str, seconds: 
         );
     }
     text
+}
+
+/// What ids are of.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Model => "model",
+        Kind::Tensor => "tensor",
+        Kind::Raw => "code",
+        Kind::LabelPlace | Kind::LabelText => "label",
+    }
 }

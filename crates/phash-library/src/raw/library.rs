@@ -192,8 +192,4 @@ impl CodeLibrary {
     pub(super) fn codes(&self) -> &dyn AnyWidth {
         &*self.codes
     }
-
-    pub(crate) fn damaged_segments(self) -> Vec<Error> {
-        self.codes.damaged_segments()
-    }
 }

@@ -30,8 +30,6 @@ pub(super) trait AnyWidth: fmt::Debug + Send + Sync {
     fn indexed(&self) -> Vec<Range<u32>>;
     fn layouts(&self) -> Vec<Layout>;
     fn unusable(&self) -> &[Error];
-    /// What is wrong with the segments. Reads all of them and all codes.
-    fn damaged_segments(self: Box<Self>) -> Vec<Error>;
     /// The answers to the queries, in their order.
     fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Vec<Matches>;
     /// The answer to one query by the index, or by comparing every code, on one thread, and the seconds it took.
@@ -119,10 +117,6 @@ impl<const W: usize> AnyWidth for SizedCodes<W> {
 
     fn unusable(&self) -> &[Error] {
         self.search.unusable()
-    }
-
-    fn damaged_segments(self: Box<Self>) -> Vec<Error> {
-        self.search.damaged_segments()
     }
 
     fn search(&self, queries: &[RawCode], mode: CodeMode, threads: NonZeroUsize) -> Vec<Matches> {

@@ -19,7 +19,7 @@ use crate::files::labels::Labels;
 use crate::files::view::CodeView;
 use crate::records::{ModelRow, Source, TensorRow};
 use crate::schema::{Contents, Kind, Schema};
-use crate::segment::SegmentBytes;
+use crate::segment::{self, SegmentBytes};
 use crate::vfs::{OsVfs, Vfs};
 
 pub use models::Models;
@@ -303,6 +303,17 @@ impl Reader {
         let number = self.schema().view_number(view)?;
         let of_view = self.snapshot.segments.iter().filter(|(row, _)| row.view as usize == number);
         Ok(of_view.map(|(row, bytes)| (row.first_id..row.end_id, bytes.clone())).collect())
+    }
+
+    /// The file of one of these index segments.
+    ///
+    /// # Errors
+    /// [`Error::UnknownView`].
+    pub fn segment_path(&self, view: &str, ids: &Range<u32>) -> Result<Option<PathBuf>> {
+        let number = self.schema().view_number(view)?;
+        let mut rows = self.snapshot.segments.iter().map(|(row, _)| row);
+        let row = rows.find(|row| row.view as usize == number && (row.first_id..row.end_id) == *ids);
+        Ok(row.map(|row| segment::path(&self.dir, view, row)))
     }
 
     fn file(&self, view: &str, kind: Kind) -> Result<usize> {

@@ -19,6 +19,7 @@ impl Reader {
         let verify = Verify {
             vfs: &*self.vfs,
             dir: &self.dir,
+            mmap: self.options.mmap,
             catalog: &snapshot.catalog,
             head: &snapshot.head,
             files,

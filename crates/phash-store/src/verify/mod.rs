@@ -20,6 +20,7 @@ use crate::files::layout::Geometry;
 use crate::files::verify::{Check, code_file};
 use crate::files::view::CodeFile;
 use crate::published::Published;
+use crate::reader::OpenOptions;
 use crate::schema::{Contents, Kind};
 use crate::segment;
 use crate::vfs::{OsVfs, StoreFile, Vfs, read_exact_at};
@@ -36,12 +37,17 @@ pub(crate) type VerifyProgress<'p> = &'p mut dyn FnMut(u64, u64) -> bool;
 
 /// Checks the database at `dir`, also if it is too damaged to be opened: every committed byte of code files and segments,
 /// every row of the catalog, and that all of these agree. Lists all damage, each with what cannot be trusted for it.
-/// Time O(size of the database), memory bounded but for the list. `None` if `progress` stopped it.
+/// Time O(size of the database), memory bounded but for the list. `None` if `progress` stopped it. Labels of raw codes are
+/// mapped, or read into memory; all else is read by pieces.
 ///
 /// # Errors
-/// None for damage. [`Error::NotADatabase`] if there is no catalog or it is no SQLite file, [`Error::UnknownVersion`] if a
+/// None for damage. [`Error::NotADatabase`] if there is no catalog, [`Error::UnknownVersion`] if a
 /// newer build wrote it, [`Error::Io`], [`Error::Catalog`].
-pub fn verify(dir: &Path, progress: VerifyProgress<'_>) -> Result<Option<VerifyReport>> {
+pub fn verify(
+    dir: &Path,
+    options: OpenOptions,
+    progress: VerifyProgress<'_>,
+) -> Result<Option<VerifyReport>> {
     let vfs = OsVfs;
     let path = catalog_path(dir);
     if !path.exists() {
@@ -52,7 +58,9 @@ pub fn verify(dir: &Path, progress: VerifyProgress<'_>) -> Result<Option<VerifyR
     let mut attempt = 1;
     loop {
         let catalog = match Catalog::open_read(&path) {
-            Err(error) if error.is_damage() => return Ok(Some(without_head::report(&vfs, dir, None, error))),
+            Err(error) if error.is_damage() || matches!(error, Error::NotADatabase { .. }) => {
+                return Ok(Some(without_head::report(&vfs, dir, None, error)));
+            }
             opened => opened?,
         };
         let head = match catalog.head() {
@@ -75,7 +83,8 @@ pub fn verify(dir: &Path, progress: VerifyProgress<'_>) -> Result<Option<VerifyR
             Vec::new()
         });
         let catalog = Mutex::new(catalog);
-        let verify = Verify { vfs: &vfs, dir, catalog: &catalog, head: &head, files, segments };
+        let (head, catalog) = (&head, &catalog);
+        let verify = Verify { vfs: &vfs, dir, mmap: options.mmap, catalog, head, files, segments };
         let report = verify.run(progress)?;
         return Ok(report.map(|mut report| {
             first.append(&mut report.damages);
@@ -139,6 +148,8 @@ impl<'a> CodeFiles<'a> {
 pub(crate) struct Verify<'a> {
     pub(crate) vfs: &'a dyn Vfs,
     pub(crate) dir: &'a Path,
+    /// Whether labels are mapped.
+    pub(crate) mmap: bool,
     pub(crate) catalog: &'a Mutex<Catalog>,
     pub(crate) head: &'a Head,
     pub(crate) files: CodeFiles<'a>,
@@ -253,7 +264,7 @@ impl Verify<'_> {
             let number = file_number(0, kind);
             let (header, tail) = (self.head.file_header(number), self.head.tails[number]);
             let path = &self.files.0.get(number)?.0;
-            CodeFile::open(self.vfs, path, header, tail, true).ok().map(Arc::new)
+            CodeFile::open(self.vfs, path, header, tail, self.mmap).ok().map(Arc::new)
         };
         Some(Labels::new(&open(Kind::LabelPlace)?, &open(Kind::LabelText)?))
     }

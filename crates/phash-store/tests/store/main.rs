@@ -24,4 +24,5 @@ mod salvage;
 mod segments;
 mod snapshot;
 mod transcript;
+mod verify;
 mod workloads;

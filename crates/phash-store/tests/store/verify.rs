@@ -1,0 +1,168 @@
+//! `verify` lists all damage at once, also of a database that cannot be opened, and says what is affected.
+
+use std::fs;
+use std::path::Path;
+
+use phash_store::{Affected, Damage, Kind, Reader, VerifyReport, Writer, verify};
+
+use crate::codes::{self, raw};
+use crate::common::*;
+
+fn check(dir: &Path) -> VerifyReport {
+    verify(dir, MMAP, &mut |_, _| true).unwrap().unwrap()
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn of<'a>(report: &'a VerifyReport, name: &str) -> Vec<&'a Damage> {
+    report.damages.iter().filter(|damage| damage.file.ends_with(name)).collect()
+}
+
+fn affected(kind: Kind, ids: std::ops::Range<u32>) -> Option<Affected> {
+    Some(Affected { kind, ids })
+}
+
+#[test]
+fn all_damage_of_a_database_of_models_that_cannot_be_opened_is_told_with_what_it_affects() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..2100).unwrap();
+    writer.add_segment("energy", 0..10, b"a segment").unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    assert!(check(&dir).is_sound());
+    let stride = |width: usize| 64 + 2048 * width;
+    // A code of the first block of one view, the header of a file, a file cut in its last block, a segment, a row.
+    flip(&dir.join("energy.codes"), 4096 + 64 + 7);
+    flip(&dir.join("blocks.codes"), 50);
+    let tensors = dir.join("tensors.energy.codes");
+    let len = fs::metadata(&tensors).unwrap().len();
+    assert!(len as usize > 4096 + stride(32));
+    fs::File::options().write(true).open(&tensors).unwrap().set_len(len - 1).unwrap();
+    fs::remove_file(dir.join("tensors.blocks.codes")).unwrap();
+    let segment = fs::read_dir(dir.join("segments")).unwrap().next().unwrap().unwrap().path();
+    flip(&segment, 3);
+    let catalog = dir.join("catalog.sqlite");
+    let bytes = fs::read(&catalog).unwrap();
+    // In a row of the table of tensors, which repeats the name in no index.
+    let at = bytes.windows(14).rposition(|bytes| bytes == b"layer.1.weight").unwrap();
+    flip(&catalog, at + 13);
+
+    assert!(Reader::open(&dir, MMAP).is_err());
+    let report = check(&dir);
+    let energy = of(&report, "energy.codes");
+    let of_models: Vec<_> =
+        energy.iter().filter(|damage| !damage.file.ends_with("tensors.energy.codes")).collect();
+    assert_eq!(of_models.len(), 1);
+    assert_eq!(of_models[0].affected, affected(Kind::Model, 0..2048));
+    assert_eq!(of_models[0].labels[..2], ["m/0", "m/1"]);
+    assert_eq!(of_models[0].offset_bytes, 4096 + 64);
+    let blocks = of(&report, "blocks.codes");
+    assert!(blocks.iter().any(|damage| damage.what.contains("header") && damage.affected.is_none()));
+    let cut = of(&report, "tensors.energy.codes");
+    assert_eq!((cut.len(), &*cut[0].what, cut[0].offset_bytes), (1, "length", len - 1));
+    let Some(Affected { kind: Kind::Tensor, ids }) = &cut[0].affected else { panic!("{cut:?}") };
+    assert!(ids.start == 2048 && !cut[0].labels.is_empty());
+    assert!(of(&report, "tensors.blocks.codes")[0].affected.is_some());
+    assert_eq!(of(&report, segment.file_name().unwrap().to_str().unwrap()).len(), 1);
+    let rows = of(&report, "catalog.sqlite");
+    let row = rows.iter().find(|damage| damage.what.contains("of tensors")).expect("a row of tensors");
+    assert!(matches!(&row.affected, Some(Affected { kind: Kind::Tensor, ids }) if ids.len() == 1), "{row:?}");
+}
+
+#[test]
+fn each_damaged_row_is_told_once() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..300).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    let catalog = dir.join("catalog.sqlite");
+    // Rows of models have the content digest after their id; the index of digests has it, too.
+    for content in [100, 101, 250] {
+        let bytes = fs::read(&catalog).unwrap();
+        let digest = content_digest(content);
+        let places: Vec<usize> = (0..bytes.len() - 32).filter(|&at| bytes[at..at + 32] == digest).collect();
+        assert!(places.len() >= 2);
+        places.iter().for_each(|&at| flip(&catalog, at + 31));
+    }
+    let report = check(&dir);
+    let told: Vec<_> = report.damages.iter().filter_map(|damage| damage.affected.clone()).collect();
+    assert_eq!(told, [100, 101, 250].map(|id| Affected { kind: Kind::Model, ids: id..id + 1 }), "{report:?}");
+    let first = report.damages.iter().find(|damage| damage.affected.is_some()).unwrap();
+    assert_eq!(first.labels, ["m/100"]);
+}
+
+#[test]
+fn damage_of_labels_is_told_once_a_block_with_the_codes_whose_labels_are_in_it() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..3000).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    // In the first of several blocks of text.
+    flip(&dir.join("raw.text"), 4096 + 64 + 64 * 100);
+    let report = check(&dir);
+    assert_eq!(report.damages.len(), 1, "{report:?}");
+    let Some(Affected { kind: Kind::LabelPlace, ids }) = &report.damages[0].affected else {
+        panic!("{report:?}")
+    };
+    assert!(ids.start == 1 && ids.end < 3000, "{ids:?}");
+    // Codes are not affected by their labels, nor the other way round.
+    flip(&dir.join("raw.codes"), 4096 + 64);
+    let report = check(&dir);
+    assert_eq!(report.damages.len(), 2);
+    assert_eq!(report.damages[0].affected, affected(Kind::Raw, 0..2048));
+}
+
+#[test]
+fn a_database_without_a_readable_catalog_is_checked_by_the_files_themselves() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..3000).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    fs::write(dir.join("catalog.sqlite"), vec![7; 8192]).unwrap();
+    flip(&dir.join("raw.codes"), 4096 + 64);
+    flip(&dir.join("raw.labels"), 9);
+    let report = check(&dir);
+    assert_eq!(of(&report, "catalog.sqlite").len(), 1);
+    assert_eq!(of(&report, "raw.codes")[0].affected, affected(Kind::Raw, 0..2048));
+    assert_eq!(of(&report, "raw.labels").len(), 1);
+    assert_eq!((report.damages.len(), report.checked_codes > 900), (3, true));
+}
+
+#[test]
+fn a_check_can_be_stopped() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..3000).unwrap();
+    writer.commit().unwrap();
+    let mut all = 0;
+    assert!(
+        verify(&dir, MMAP, &mut |_, _| {
+            all += 1;
+            true
+        })
+        .unwrap()
+        .is_some()
+    );
+    for stop_after in 0..all {
+        let mut told = 0;
+        let report = verify(&dir, NO_MMAP, &mut |_, _| {
+            told += 1;
+            told <= stop_after
+        })
+        .unwrap();
+        assert!(report.is_none(), "after {stop_after} of {all}");
+    }
+}
