@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use phash_code::Codes;
 use phash_store::{OpenOptions, Reader};
@@ -79,6 +79,13 @@ fn kill_at_random_moments_with_a_reader_at_work_loses_nothing_seen() {
         (given("PHASHDB_TEST_KILLS", 50), given("PHASHDB_TEST_SEED", u64::from(std::process::id())));
     println!("PHASHDB_TEST_KILLS={kills} PHASHDB_TEST_SEED={seed}");
     let (mut random, mut done, mut at_work, mut views) = (Random(seed), 0, 0, 0);
+    // Some come before the first commit, some after the last.
+    let span = {
+        let (sandbox, _) = sandbox();
+        let begin = Instant::now();
+        sandbox.run(IMPORT).exits(0);
+        begin.elapsed().mul_f64(1.2)
+    };
     while done < kills {
         let (sandbox, codes) = sandbox();
         let db = sandbox.path().join("library.phash");
@@ -113,7 +120,7 @@ fn kill_at_random_moments_with_a_reader_at_work_loses_nothing_seen() {
             };
             views += std::thread::scope(|scope| {
                 let reader = scope.spawn(read);
-                std::thread::sleep(Duration::from_micros(random.next() % 120_000));
+                std::thread::sleep(span.mul_f64(random.unit()));
                 child.kill().unwrap();
                 child.wait().unwrap();
                 stop.store(true, Ordering::Relaxed);
@@ -210,6 +217,36 @@ fn a_full_disk_loses_nothing_committed_and_space_is_all_it_takes_to_go_on() {
         let there = sandbox.path().join("library.phash/catalog.sqlite").exists();
         assert!(!there || text("roomy.status") == "0\n", "{kilobytes} kB: {}", text("roomy"));
     }
+}
+
+#[test]
+fn a_database_is_made_on_a_full_disk_wholly_or_not_at_all() {
+    if !works(&["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]) {
+        return;
+    }
+    let mut made = 0;
+    for kilobytes in [4, 8, 12, 16, 20, 24, 32, 48, 64, 80, 100, 120, 140, 160, 180] {
+        let (sandbox, _) = sandbox();
+        fs::create_dir(sandbox.path().join("disk")).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={kilobytes}k tmpfs disk || exit 99
+            $PHASHDB --db disk/library.phash {IMPORT} >out 2>err; echo $? >status
+            test -e disk/library.phash/catalog.sqlite && echo made >made
+            cp -r disk/library.phash library.phash
+            mount -o remount,size=8m disk
+            $PHASHDB --db disk/library.phash {IMPORT} >again 2>&1 || exit 98
+            $PHASHDB --db disk/library.phash verify >verified 2>&1 || exit 97"
+        );
+        let output = sh(&sandbox, &NAMESPACE, &script);
+        let text = |name: &str| fs::read_to_string(sandbox.path().join(name)).unwrap_or_default();
+        assert!(output.status.success(), "{kilobytes} kB: {output:?} {} {}", text("again"), text("verified"));
+        let (status, err) = (text("status"), text("err"));
+        assert!(status == "2\n" && err.contains("disk full"), "{kilobytes} kB: {status} {err}");
+        made += u32::from(text("made") == "made\n");
+        assert_eq!(sound(&sandbox), 0, "{kilobytes} kB");
+    }
+    println!("{made} of 15 were made, without codes");
+    assert!(made > 0 && made < 15, "{made}");
 }
 
 #[test]

@@ -316,7 +316,7 @@ impl FaultVfs {
 }
 
 /// Whether a call needs space that may not be there.
-fn takes_space(call: &str) -> bool {
+pub(crate) fn takes_space(call: &str) -> bool {
     matches!(call, "create" | "create_dir" | "write" | "rename")
 }
 
@@ -414,8 +414,8 @@ impl StoreFile for MemFile {
         let state = self.vfs.state.lock().unwrap();
         let live = &state.nodes[&self.node];
         let at = usize::try_from(offset_bytes).unwrap().min(live.len());
-        // Short reads, to see that callers go on.
-        let n = buf.len().min(live.len() - at).min(5000);
+        // Short reads, to see that callers go on: pieces of at most 20,000 bytes.
+        let n = buf.len().min(live.len() - at).min(20_000);
         buf[..n].copy_from_slice(&live[at..at + n]);
         Ok(n)
     }
