@@ -112,14 +112,28 @@ impl Models<'_, '_> {
         Ok(())
     }
 
-    /// The sources of a model.
-    fn sources_of(&self, model: u32) -> Step<Vec<Source>> {
+    /// The sources of a model. A damaged table may show a row in passing that is not found when it is looked for: that is
+    /// told.
+    fn sources_of(&mut self, model: u32) -> Step<Vec<Source>> {
         let first = self.sources.partition_point(|&(of, _)| of < model);
-        let mut found = Vec::new();
-        for &(_, id) in self.sources[first..].iter().take_while(|&&(of, _)| of == model) {
-            found.extend(self.catalog.source_rows(&(id..id.saturating_add(1)))?);
+        let ids: Vec<u32> =
+            self.sources[first..].iter().take_while(|&&(of, _)| of == model).map(|&(_, id)| id).collect();
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.source(id) {
+                Some(source) => found.push(source),
+                None => {
+                    let loss = Loss::of(LossKind::Source, "its row is not found again");
+                    self.out.lose(Loss { ids: Some(id..id.saturating_add(1)), ..loss })?;
+                }
+            }
         }
         Ok(found)
+    }
+
+    /// A source that was there before.
+    fn source(&self, id: u32) -> Option<Source> {
+        self.catalog.source_rows(&(id..id.saturating_add(1))).ok()?.pop()
     }
 
     /// Puts a model in, or tells why not.
@@ -221,7 +235,6 @@ impl Models<'_, '_> {
 
     /// Tells of lost models: each under the labels that are known of it, the others by their ids.
     fn lose_models(&mut self, ids: Range<u32>, reason: &str) -> Step {
-        let mut nameless = ids.start..ids.start;
         let first = self.sources.partition_point(|&(of, _)| of < ids.start);
         let end = self.sources.partition_point(|&(of, _)| of < ids.end);
         let known: Vec<(u32, u32)> = self.sources[first..end].to_vec();
@@ -231,19 +244,20 @@ impl Models<'_, '_> {
             }
             out.lose(Loss { ids: Some(ids), ..Loss::of(LossKind::Model, reason) })
         };
+        let mut next = ids.start;
         for (model, source) in known {
-            nameless.end = nameless.end.max(model);
-            told(self.out, nameless.clone())?;
-            nameless = model + 1..model + 1;
-            for source in self.catalog.source_rows(&(source..source.saturating_add(1)))? {
-                let mut loss = Loss::of(LossKind::Model, reason);
-                loss.ids = Some(model..model + 1);
-                (loss.label, loss.path, loss.version) =
-                    (Some(source.label), Some(source.path), Some(source.version));
-                self.out.lose(loss)?;
+            let Some(source) = self.source(source) else { continue };
+            if next <= model {
+                told(self.out, next..model)?;
+                next = model + 1;
             }
+            let mut loss = Loss::of(LossKind::Model, reason);
+            loss.ids = Some(model..model + 1);
+            (loss.label, loss.path, loss.version) =
+                (Some(source.label), Some(source.path), Some(source.version));
+            self.out.lose(loss)?;
         }
-        told(self.out, nameless.start..ids.end)
+        told(self.out, next..ids.end)
     }
 }
 
