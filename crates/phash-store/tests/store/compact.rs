@@ -221,6 +221,23 @@ fn damaged_codes_are_not_copied() {
 }
 
 #[test]
+fn a_catalog_of_before_a_compaction_is_refused_even_with_its_own_files() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap();
+    put_range(&mut writer, 0..10).unwrap();
+    writer.remove(&ids(&[3])).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    let old = temporary.path().join("old");
+    copy_dir(&dir, &old);
+    compact(&mut Writer::open(&dir, &schema()).unwrap());
+    fs::copy(dir.join("published"), old.join("published")).unwrap();
+    assert!(matches!(Reader::open(&old, MMAP), Err(Error::Corrupted { .. })));
+    assert!(matches!(Writer::open(&old, &schema()), Err(Error::Corrupted { .. })));
+}
+
+#[test]
 fn a_catalog_older_than_files_of_a_later_edition_is_refused_and_they_are_kept() {
     let temporary = temp_dir();
     let dir = temporary.path().join("db");
