@@ -70,7 +70,7 @@ pub use files::labels::Labels;
 pub use files::layout::FORMAT_VERSION;
 pub use files::view::CodeView;
 pub use mmap::Map;
-pub use reader::{Models, OpenOptions, Reader, StoredSegment};
+pub use reader::{CheckedCodes, Models, OpenOptions, Reader, StoredSegment};
 pub use records::{
     FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
     TensorRow, ViewCode,
@@ -81,4 +81,4 @@ pub use segment::SegmentBytes;
 pub use staging::Staging;
 pub use verify::{Affected, Damage, MAX_LABELS, VerifyReport, verify};
 pub use vfs::{OsVfs, StoreFile, Vfs};
-pub use writer::{Compaction, CopyProgress, Writer};
+pub use writer::{Compaction, CopyProgress, RecordedSource, TakenOver, Writer};

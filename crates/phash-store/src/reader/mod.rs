@@ -1,6 +1,7 @@
 //! Owns [`Reader`]: a snapshot of a database and the questions that can be asked of it. A snapshot never changes;
 //! `refresh` takes a newer one. Reading never writes, never waits for the writer and never makes it wait.
 
+mod checked;
 mod info;
 mod models;
 mod snapshot;
@@ -22,6 +23,7 @@ use crate::schema::{Contents, Kind, Schema};
 use crate::segment::{self, SegmentBytes};
 use crate::vfs::{OsVfs, Vfs};
 
+pub use checked::CheckedCodes;
 pub use models::Models;
 use snapshot::Snapshot;
 

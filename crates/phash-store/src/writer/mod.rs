@@ -9,6 +9,7 @@ mod put;
 mod remove;
 pub(crate) mod restore;
 mod segments;
+mod take_over;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use crate::vfs::{OsVfs, Vfs};
 
 pub use compact::{Compaction, CopyProgress};
 use remove::Removals;
+pub use take_over::{RecordedSource, TakenOver};
 
 /// A file changed within this time before it was recorded may change again without a new time of modification.
 const RACY_NS: i64 = 2_000_000_000;

@@ -56,7 +56,7 @@ impl Writer {
         if let Some(id) = self.catalog.model_by_content_digest(&model.content_digest)? {
             return self.try_put_source(&model.source, id);
         }
-        let id = self.insert_model(model)?;
+        let id = self.insert_model(model, (self.clock)())?;
         let version = self.insert_source(&model.source, id)?;
         Ok(Outcome::Ingested { id, version })
     }
@@ -91,11 +91,26 @@ impl Writer {
 
     /// Records a new version of the label; returns its number.
     fn insert_source(&mut self, new: &NewSource<'_>, model_id: u32) -> Result<u32> {
-        let version = self.catalog.source_by_label(new.label)?.map_or(1, |old| old.version + 1);
+        let full = || Error::InvalidInput { what: "more than 2^32 versions of a label".to_owned() };
+        let last = self.catalog.source_by_label(new.label)?.map_or(0, |old| old.version);
+        let version = last.checked_add(1).ok_or_else(full)?;
+        self.insert_version(new, model_id, version, last == 0, (self.clock)())?;
+        Ok(version)
+    }
+
+    /// Records a version of a label that it does not have; `first` says that it has none at all.
+    pub(super) fn insert_version(
+        &mut self,
+        new: &NewSource<'_>,
+        model_id: u32,
+        version: u32,
+        first: bool,
+        recorded_at_ms: i64,
+    ) -> Result<()> {
         let full = || Error::InvalidInput { what: "more than 2^32 sources".to_owned() };
         let id = self.head.sources;
         self.head.sources = id.checked_add(1).ok_or_else(full)?;
-        self.head.labels += u32::from(version == 1);
+        self.head.labels += u32::from(first);
         self.pending.sources += 1;
         self.catalog.insert_source(&Source {
             id,
@@ -106,13 +121,12 @@ impl Writer {
             file_digest: new.file_digest,
             model_id,
             current: true,
-            recorded_at_ms: (self.clock)(),
-        })?;
-        Ok(version)
+            recorded_at_ms,
+        })
     }
 
     /// Appends the codes of the model and its tensors and adds their rows; returns the code id.
-    fn insert_model(&mut self, model: &NewModel<'_>) -> Result<u32> {
+    pub(super) fn insert_model(&mut self, model: &NewModel<'_>, ingested_at_ms: i64) -> Result<u32> {
         let id = self.push_codes(Kind::Model, model.views)?;
         let first = self.head.tensors;
         let mut skipped: Vec<(String, u32)> =
@@ -127,7 +141,7 @@ impl Writer {
             tensors_used: model.tensors_used,
             tensors_skipped: skipped,
             features: model.views.iter().map(|view| view.features).collect(),
-            ingested_at_ms: (self.clock)(),
+            ingested_at_ms,
             tensors: first..first.saturating_add(count),
             sources: Vec::new(),
         })?;
@@ -157,7 +171,7 @@ impl Writer {
         Ok(id)
     }
 
-    fn check_model(&self, model: &NewModel<'_>) -> Result<()> {
+    pub(super) fn check_model(&self, model: &NewModel<'_>) -> Result<()> {
         check_source(&model.source)?;
         check_text("format", model.format)?;
         self.check_views(model.views)?;
@@ -207,7 +221,7 @@ impl Writer {
     }
 }
 
-fn check_source(source: &NewSource<'_>) -> Result<()> {
+pub(super) fn check_source(source: &NewSource<'_>) -> Result<()> {
     check_text("label", source.label)?;
     check_text("path", source.path)?;
     if source.label.is_empty() {

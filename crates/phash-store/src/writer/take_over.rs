@@ -1,0 +1,106 @@
+//! Owns the taking over of what another database recorded: models with the times and the versions of labels that they had
+//! there. Identity is that of [`Writer::put`]: contents by their digest, a file by label and digest.
+
+use super::Writer;
+use super::put::check_source;
+use crate::error::{Error, Result};
+use crate::records::{NewModel, NewSource, Source};
+use crate::schema::Contents;
+
+/// A version of a label as another database recorded it.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordedSource<'a> {
+    /// The file.
+    pub source: NewSource<'a>,
+    /// The version that the label should get, from 1; if that is taken, it gets the one behind the last.
+    pub version: u32,
+    /// When it was recorded, milliseconds since 1970.
+    pub recorded_at_ms: i64,
+}
+
+/// What became of a model that was taken over. Valid once the next commit returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The code id of the stored model.
+    pub id: u32,
+    /// Whether its contents were not stored before.
+    pub new: bool,
+    /// Sources recorded, of those given.
+    pub sources: u32,
+}
+
+impl Writer {
+    /// Stores a model of another database with its time and with all its sources, of which `model.source` must be the first.
+    /// If the contents are stored already, what is stored stays as it is, and only sources are added. A source is known, and
+    /// nothing is done about it, if any version of its label has its file digest and stands for this model: to take over the
+    /// same model again changes nothing.
+    ///
+    /// # Errors
+    /// As [`Writer::put`]; [`Error::InvalidInput`] also if no source is given.
+    pub fn take_over(
+        &mut self,
+        model: &NewModel<'_>,
+        ingested_at_ms: i64,
+        sources: &[RecordedSource<'_>],
+    ) -> Result<TakenOver> {
+        self.check_sound()?;
+        self.check_contents(Contents::Models)?;
+        self.check_model(model)?;
+        if sources.is_empty() {
+            return Err(Error::InvalidInput { what: "a model without a source".to_owned() });
+        }
+        for recorded in sources {
+            check_source(&recorded.source)?;
+            if recorded.version == 0 {
+                let what = format!("{}: version 0; versions are from 1", recorded.source.label);
+                return Err(Error::InvalidInput { what });
+            }
+        }
+        let result = self.try_take_over(model, ingested_at_ms, sources);
+        self.poison_on_error(result)
+    }
+
+    fn try_take_over(
+        &mut self,
+        model: &NewModel<'_>,
+        ingested_at_ms: i64,
+        sources: &[RecordedSource<'_>],
+    ) -> Result<TakenOver> {
+        self.begin()?;
+        let known = self.catalog.model_by_content_digest(&model.content_digest)?;
+        let id = match known {
+            Some(id) => id,
+            None => self.insert_model(model, ingested_at_ms)?,
+        };
+        let mut added = 0;
+        for recorded in sources {
+            added += u32::from(self.take_over_source(recorded, id)?);
+        }
+        Ok(TakenOver { id, new: known.is_none(), sources: added })
+    }
+
+    /// Records a source unless it is known; whether it was not.
+    fn take_over_source(&mut self, recorded: &RecordedSource<'_>, model_id: u32) -> Result<bool> {
+        let source = &recorded.source;
+        let versions = self.catalog.versions(source.label)?;
+        let same = |old: &Source| old.file_digest == source.file_digest && old.model_id == model_id;
+        if versions.iter().any(same) {
+            return Ok(false);
+        }
+        let taken = versions.iter().any(|old| old.version == recorded.version);
+        let last = versions.last().map_or(0, |old| old.version);
+        let version = if taken { last.checked_add(1) } else { Some(recorded.version) };
+        let full = || Error::InvalidInput { what: "more than 2^32 versions of a label".to_owned() };
+        self.insert_version(source, model_id, version.ok_or_else(full)?, last == 0, recorded.recorded_at_ms)?;
+        Ok(true)
+    }
+
+    /// All versions of a label, oldest first, with what is pending.
+    ///
+    /// # Errors
+    /// [`Error::Catalog`], [`Error::Corrupted`], [`Error::Poisoned`].
+    pub fn versions(&self, label: &str) -> Result<Vec<Source>> {
+        self.check_sound()?;
+        self.catalog.versions(label)
+    }
+}
