@@ -2,6 +2,7 @@
 //! Nothing here is opened, looked up or defaulted from the environment; [`crate::hiargs`] gives it meaning.
 
 mod codes;
+mod transfer;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use phash_library::View;
 
 pub(crate) use codes::{BenchArgs, DupsArgs, ImportCodesArgs, InputArgs, LayoutArg};
+pub(crate) use transfer::{ExportArgs, ImportArgs, MergeArgs};
 pub(crate) use upkeep::{BackupArgs, CompactArgs, MigrateArgs, RepairArgs, RmArgs, VerifyArgs};
 
 /// The same for every command; a macro so that it can be joined to examples at compile time.
@@ -24,7 +26,7 @@ Exit status:
   2    an error, or an input was skipped: the messages on standard error name each;
        verify: damage was found; repair: something is lost; bench: an answer was wrong
   130  interrupted by Ctrl-C (ingest: what was finished by then is kept;
-       import-codes: what was committed)"
+       import-codes, merge, import: what was committed)"
     };
 }
 use exit_status;
@@ -98,6 +100,8 @@ pub(crate) enum FormatArg {
     Jsonl,
     /// Comma-separated values with a header line
     Csv,
+    /// Apache Parquet: only export writes it
+    Parquet,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +147,12 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Bring the library to the newest format, and its index up to date
     Migrate(MigrateArgs),
+    /// Join databases: all that is in them, each thing once
+    Merge(MergeArgs),
+    /// Write all that is in the library as JSON lines or Parquet
+    Export(ExportArgs),
+    /// Put what export wrote into the library
+    Import(ImportArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -325,6 +335,8 @@ mod tests {
         assert!(parse("phashdb query --code 00 --view energy").is_ok());
         assert!(parse("phashdb query --radius 3 --top-k 4 x").is_err());
         assert!(parse("phashdb query --radius 3 --e-value 1 x").is_err());
+        assert!(parse("phashdb import").is_err());
+        assert!(parse("phashdb import x").is_ok() && parse("phashdb import db x").is_ok());
         assert!(parse("phashdb query").is_err());
         assert!(parse("phashdb query --e-value nan x").is_err());
         assert!(parse("phashdb query --e-value 1e-9 x").is_ok());

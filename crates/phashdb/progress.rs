@@ -25,6 +25,11 @@ impl Progress {
         Self::with_counter(what, "{human_pos}/{human_len} codes  {per_sec}")
     }
 
+    /// The same that counts models or raw codes.
+    pub(crate) fn of_items(what: &'static str) -> Self {
+        Self::with_counter(what, "{human_pos}/{human_len}  {per_sec}")
+    }
+
     fn with_counter(what: &'static str, counter: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         let template = format!("{{prefix}} [{{bar:24}}] {counter}  eta {{eta}}  {{msg}}");

@@ -44,7 +44,7 @@ pub enum Error {
         /// How many tensors hold such values.
         tensors: usize,
     },
-    /// A file of raw codes holds something else.
+    /// A file of raw codes, or an export, holds something else.
     #[error("{name}{place}: expected {expected}, got {got}")]
     CodeInput {
         /// The file.
@@ -56,7 +56,7 @@ pub enum Error {
         /// What is there.
         got: String,
     },
-    /// A file of raw codes cannot be read.
+    /// A file of raw codes, or an export, cannot be read.
     #[error("{name}: cannot be read: {source}")]
     CodeFile {
         /// The file.
@@ -123,6 +123,24 @@ pub enum Error {
     NoCode {
         /// The file, or the id.
         name: String,
+    },
+    /// An export cannot be written.
+    #[error("{name}: cannot be written: {source}")]
+    ExportFile {
+        /// The file.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Databases that cannot be joined.
+    #[error("{}: cannot be merged with {}: {differs}", path.display(), other.display())]
+    NotMergeable {
+        /// The database.
+        path: PathBuf,
+        /// The one that it should be joined with.
+        other: PathBuf,
+        /// In what they differ.
+        differs: String,
     },
     /// The cancellation flag was raised.
     #[error("interrupted")]

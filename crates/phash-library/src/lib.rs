@@ -16,10 +16,12 @@ mod compact;
 mod compare;
 mod error;
 mod event;
+mod exchange;
 mod explain;
 mod groups;
 mod ingest;
 mod library;
+mod merge;
 mod migrate;
 mod pipeline;
 mod query;
@@ -39,10 +41,15 @@ pub use compact::{CompactEvent, Compacted, Compacting, compact};
 pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use event::Event;
+pub use exchange::{
+    ExchangeFormat, Exported, ImportInput, Imported, TransferCounts, TransferEvent, export, export_file,
+    import,
+};
 pub use explain::ExplainedSearch;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
+pub use merge::{Merged, merge, merge_items};
 pub use migrate::{Migration, migrate};
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
@@ -61,6 +68,12 @@ pub use tensors::{
 pub use verdict::{Closeness, MATCH_E_VALUE, NEAR_COPY_E_VALUE, RELATED_E_VALUE, SAME_WEIGHTS_BITS, Verdict};
 pub use verify::verify;
 pub use walk::{Candidate, walk};
+
+#[doc(hidden)]
+pub mod fuzzing {
+    //! Entry points that the fuzz targets and the tests share. Not part of the public interface: no promise of stability.
+    pub use crate::exchange::fuzzing::*;
+}
 
 // The words of the crates below that appear in this crate's own signatures.
 pub use phash_code::Error as CodeError;

@@ -7,11 +7,14 @@ mod compare;
 mod completions;
 mod describe;
 mod explain;
+mod export;
 mod files;
 mod hash;
+mod import;
 mod info;
 mod ingest;
 mod list;
+mod merge;
 mod migrate;
 mod parts;
 mod query;
@@ -19,14 +22,19 @@ mod repair;
 mod rm;
 mod scan;
 mod sizes;
+mod transfer;
 mod verify;
 
 use crate::args::Command;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
+use crate::output::Format;
 
 pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    if high.format == Format::Parquet && !matches!(command, Command::Export(_)) {
+        return Err(Failure::Usage("--format parquet is for export".to_owned()));
+    }
     match command {
         Command::Scan(args) => scan::run(args, high),
         Command::Ingest(args) => ingest::run(args, high),
@@ -44,6 +52,9 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::Repair(args) => repair::run(args, high),
         Command::Backup(args) => backup::run(args, high),
         Command::Migrate(args) => migrate::run(args, high),
+        Command::Merge(args) => merge::run(args, high),
+        Command::Export(args) => export::run(args, high),
+        Command::Import(args) => import::run(args, high),
         Command::Completions(args) => completions::run(args, high),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Format {
     Json,
     Jsonl,
     Csv,
+    /// Written by export alone, and not by way of records.
+    Parquet,
 }
 
 impl From<FormatArg> for Format {
@@ -44,6 +46,7 @@ impl From<FormatArg> for Format {
             FormatArg::Json => Format::Json,
             FormatArg::Jsonl => Format::Jsonl,
             FormatArg::Csv => Format::Csv,
+            FormatArg::Parquet => Format::Parquet,
         }
     }
 }
@@ -59,7 +62,7 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(format: Format, style: Style, out: Box<dyn Write>) -> Self {
         let printer: Option<Box<dyn Printer>> = match format {
-            Format::Quiet | Format::Table => None,
+            Format::Quiet | Format::Table | Format::Parquet => None,
             Format::Json => Some(Box::<json::Array>::default()),
             Format::Jsonl => Some(Box::new(json::Lines)),
             Format::Csv => Some(Box::<csv::Csv>::default()),

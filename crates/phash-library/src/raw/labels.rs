@@ -18,7 +18,7 @@ pub(super) struct LabelSet {
 
 /// Takes what is hashed already as it is.
 #[derive(Debug, Default)]
-struct Hashed(u64);
+pub(crate) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn write(&mut self, bytes: &[u8]) {

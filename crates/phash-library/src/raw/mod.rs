@@ -20,3 +20,6 @@ pub use input::{CodeEntry, CodeFormat, CodeInput, CodePlace, Columns};
 pub use library::{AnyLibrary, CodeLibrary, CodeMode};
 pub use measure::{Measured, measure};
 pub(crate) use sized::{VIEW as RAW_VIEW, build_segments as build_raw_segments};
+
+pub(crate) use code::decode_hex;
+pub(crate) use labels::Hashed;

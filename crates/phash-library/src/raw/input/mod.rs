@@ -66,6 +66,8 @@ pub enum CodePlace {
     Line(u64),
     /// A byte, from 0.
     Byte(u64),
+    /// A row of a table, from 1.
+    Row(u64),
 }
 
 impl fmt::Display for CodePlace {
@@ -74,6 +76,7 @@ impl fmt::Display for CodePlace {
             Self::Whole => Ok(()),
             Self::Line(line) => write!(f, ":{line}"),
             Self::Byte(byte) => write!(f, ", byte {byte}"),
+            Self::Row(row) => write!(f, ", row {row}"),
         }
     }
 }
