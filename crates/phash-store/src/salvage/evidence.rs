@@ -81,6 +81,7 @@ impl Evidence {
         let mut later =
             published.filter(|(id, _)| *id == database_id).map_or(0, |(_, generation)| generation);
         let mut is_old = meta.as_ref().is_some_and(|meta| later > meta.generation);
+        let is_sure = schemas.len() == 1;
         let mut found: Option<Self> = None;
         let (has_meta, tails) = (meta.is_some(), tails(&rows));
         let mut catalog = catalog;
@@ -121,7 +122,10 @@ impl Evidence {
                 found = Some(this);
             }
         }
-        let mut found = found.ok_or_else(|| nothing(None))?;
+        // If no width proves a single code, the width is not known.
+        let mut found = found
+            .filter(|found| is_sure || found.files[0].proven_codes() > 0)
+            .ok_or_else(|| nothing(None))?;
         found.catalog = catalog.take();
         found.flaw = flaw.or_else(|| {
             let what =
