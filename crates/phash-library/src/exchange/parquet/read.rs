@@ -120,7 +120,8 @@ impl Rows {
             let mut values = Vec::new();
             let mut levels = Vec::new();
             let optional = descriptor.max_def_level() > 0;
-            column.read_records(1, optional.then_some(&mut levels), None, &mut values).map_err(failed)?;
+            slot::contained(|| column.read_records(1, optional.then_some(&mut levels), None, &mut values))
+                .map_err(failed)?;
             if let Some(first) = values.first() {
                 return Ok(first.data().len());
             }

@@ -1,13 +1,22 @@
 //! Owns [`Slot`]: a column of a Parquet file being read, some rows at a time, and its values as cells.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use parquet::basic::{ConvertedType, LogicalType, Type};
 use parquet::column::reader::ColumnReader;
 use parquet::data_type::{ByteArray, FixedLenByteArray};
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::exchange::columns::{Cell, ColumnKind};
 use crate::exchange::header::shown;
+
+/// What a decoder of the parquet crate says, or an error in place of a panic: it indexes with lengths that a page states (of
+/// texts, for one) and which nothing can check but the decoding itself. What it held must not be used again.
+pub(super) fn contained<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panicked = |_| Err(ParquetError::General("values that do not fit their page".to_owned()));
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
+}
 
 /// The physical types that a kind of column may have, for messages.
 fn types(kind: ColumnKind) -> String {
@@ -86,6 +95,10 @@ impl Slot {
     /// Reads `rows` rows, in place of those read before; how many there were, and whether there is a value for each that
     /// should have one.
     pub(super) fn read(&mut self, rows: usize) -> Result<(usize, bool)> {
+        contained(|| self.read_values(rows))
+    }
+
+    fn read_values(&mut self, rows: usize) -> Result<(usize, bool)> {
         self.levels.clear();
         (self.row, self.value) = (0, 0);
         let levels = self.optional.then_some(&mut self.levels);
