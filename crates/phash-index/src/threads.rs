@@ -33,34 +33,20 @@ pub(crate) fn map<S, R: Send>(
     work: impl Fn(usize, &mut S) -> R + Sync,
 ) -> Vec<R> {
     let turns = count.div_ceil(TURN);
-    let pieces = |turn: usize| turn * TURN..count.min((turn + 1) * TURN);
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(turns)));
     on_threads(threads, turns, || {
         let mut state = state();
-        // Turns that a thread takes ascend, and so do their results.
-        let (mut taken, mut results) = (Vec::new(), Vec::new());
         loop {
             let turn = next.fetch_add(1, Ordering::Relaxed);
             if turn >= turns {
                 break;
             }
-            taken.push(turn);
-            results.extend(pieces(turn).map(|piece| work(piece, &mut state)));
+            let pieces = turn * TURN..count.min((turn + 1) * TURN);
+            let results: Vec<R> = pieces.map(|piece| work(piece, &mut state)).collect();
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((turn, results));
         }
-        done.lock().unwrap_or_else(PoisonError::into_inner).push((taken, results));
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if done.len() <= 1 {
-        return done.pop().map_or_else(Vec::new, |(_, results)| results);
-    }
-    let mut takers = vec![0; turns];
-    for (taker, (taken, _)) in done.iter().enumerate() {
-        taken.iter().for_each(|&turn: &usize| takers[turn] = taker);
-    }
-    let mut results: Vec<_> = done.into_iter().map(|(_, results)| results.into_iter()).collect();
-    let mut all = Vec::with_capacity(count);
-    for (turn, taker) in takers.into_iter().enumerate() {
-        all.extend(results[taker].by_ref().take(pieces(turn).len()));
-    }
-    all
+    done.sort_unstable_by_key(|&(turn, _)| turn);
+    done.into_iter().flat_map(|(_, results)| results).collect()
 }
