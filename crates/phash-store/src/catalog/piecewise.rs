@@ -11,7 +11,7 @@ use super::Catalog;
 use super::head::Head;
 use super::id_sets::{CHUNK_IDS, IdSet};
 use super::rowcheck::{Field, row_crc};
-use super::rows::{MODEL_COLUMNS, model_crc};
+use super::rows::MODEL_COLUMNS;
 use super::upkeep::Upkeep;
 use crate::error::{Error, Result};
 use crate::files::Tail;
@@ -163,16 +163,7 @@ impl Catalog {
     pub(crate) fn model_rows(&self, ids: &Range<u32>) -> Result<Vec<ModelRow>> {
         let sql =
             format!("SELECT {MODEL_COLUMNS} FROM models NOT INDEXED WHERE id >= ?1 AND id < ?2 ORDER BY id");
-        let err = |e| self.err("read the catalog", e);
-        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
-        let mut rows = statement.query(params![ids.start, ids.end]).map_err(err)?;
-        let mut models = Vec::new();
-        while let Some(row) = rows.next().map_err(err)? {
-            let (mut model, crc) = self.read_model(row)?;
-            model.tensors_skipped = self.skips(model.id)?;
-            self.check_row("models", model.id, model_crc(&model), crc)?;
-            models.push(model);
-        }
+        let models = self.models_by(&sql, params![ids.start, ids.end])?;
         self.in_order("models", ids, models.iter().map(|model| model.id))?;
         Ok(models)
     }

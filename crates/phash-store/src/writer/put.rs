@@ -149,16 +149,21 @@ impl Writer {
             let tensor_id = self.push_codes(Kind::Tensor, tensor.views)?;
             self.catalog.insert_tensor(tensor_id, id, tensor)?;
         }
-        self.head.models += 1;
-        self.head.weak_models += u32::from(model.weak);
-        self.head.tensors += count;
-        self.pending.models += 1;
-        self.pending.tensors += count;
+        self.count_model(model.weak, count);
         Ok(id)
     }
 
+    /// Counts a model that was put in, with so many tensors.
+    pub(super) fn count_model(&mut self, weak: bool, tensors: u32) {
+        self.head.models += 1;
+        self.head.weak_models += u32::from(weak);
+        self.head.tensors += tensors;
+        self.pending.models += 1;
+        self.pending.tensors += tensors;
+    }
+
     /// Appends one code to each view's file; returns the id, the same in all of them.
-    fn push_codes(&mut self, kind: Kind, views: &[ViewCode<'_>]) -> Result<u32> {
+    pub(super) fn push_codes(&mut self, kind: Kind, views: &[ViewCode<'_>]) -> Result<u32> {
         let generation = self.next_generation();
         let mut id = 0;
         for (view, code) in views.iter().enumerate() {

@@ -1,9 +1,8 @@
 //! Owns the putting in of models as another database had them: rows, times and versions are taken over, ids are new.
 
 use super::Writer;
-use crate::catalog::head::file_number;
 use crate::error::{Error, Result};
-use crate::records::{ModelRow, NewTensor, Source, TensorRow};
+use crate::records::{ModelRow, NewTensor, Source, TensorRow, ViewCode};
 use crate::schema::{Contents, Kind};
 
 /// A code in each view; `None` is void.
@@ -32,20 +31,15 @@ impl Writer {
     fn try_restore(&mut self, restored: &Restored) -> Result<u32> {
         self.begin()?;
         let Restored { model, codes, tensors } = restored;
-        let id = self.push_row(Kind::Model, codes)?;
+        let id = self.push_codes(Kind::Model, &views_of(codes, &model.features))?;
         let first = self.head.tensors;
         let count = u32::try_from(tensors.len()).unwrap_or(u32::MAX);
         let row = ModelRow { id, tensors: first..first.saturating_add(count), ..model.clone() };
         self.catalog.insert_model(&row)?;
-        for (tensor, codes) in tensors {
-            let tensor_id = self.push_row(Kind::Tensor, codes)?;
-            let views: Vec<crate::records::ViewCode<'_>> = tensor
-                .features
-                .iter()
-                .map(|&features| crate::records::ViewCode { bytes: None, features })
-                .collect();
-            let TensorRow { name, dtype, shape, .. } = tensor;
-            self.catalog.insert_tensor(tensor_id, id, &NewTensor { name, dtype, shape, views: &views })?;
+        for (TensorRow { name, dtype, shape, features, .. }, codes) in tensors {
+            let views = &views_of(codes, features)[..];
+            let tensor_id = self.push_codes(Kind::Tensor, views)?;
+            self.catalog.insert_tensor(tensor_id, id, &NewTensor { name, dtype, shape, views })?;
         }
         for source in &model.sources {
             self.head.labels += u32::from(self.catalog.source_by_label(&source.label)?.is_none());
@@ -55,24 +49,13 @@ impl Writer {
             self.catalog.insert_source(&source)?;
             self.pending.sources += 1;
         }
-        self.head.models += 1;
-        self.head.weak_models += u32::from(model.weak);
-        self.head.tensors += count;
-        self.pending.models += 1;
-        self.pending.tensors += count;
+        self.count_model(model.weak, count);
         Ok(id)
     }
+}
 
-    fn push_row(&mut self, kind: Kind, codes: &RowCodes) -> Result<u32> {
-        let generation = self.next_generation();
-        let mut id = 0;
-        for (view, code) in codes.iter().enumerate() {
-            let number = file_number(view, kind);
-            id = self.files[number].push(code.as_deref(), generation)?;
-            if code.is_none() {
-                self.voids.entry(number).or_default().insert(id);
-            }
-        }
-        Ok(id)
-    }
+/// Codes with the features they were made of, view by view.
+fn views_of<'a>(codes: &'a RowCodes, features: &[u32]) -> Vec<ViewCode<'a>> {
+    let view = |(code, &features): (&'a Option<Vec<u8>>, _)| ViewCode { bytes: code.as_deref(), features };
+    codes.iter().zip(features).map(view).collect()
 }
