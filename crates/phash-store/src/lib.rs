@@ -50,6 +50,8 @@ mod clock;
 mod dir;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lock;
 mod mmap;
 mod published;

@@ -99,6 +99,16 @@ impl ProvenFile {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// What is wrong with a code that is not proven.
+    pub(crate) fn flaw(&self) -> &'static str {
+        if self.is_missing() { "is missing" } else { "does not fit its checksum there" }
+    }
+
+    /// Ids of the blocks that are there, whole or not.
+    pub(crate) fn room(&self) -> u32 {
+        u32::try_from(self.proven.len()).unwrap_or(u32::MAX).saturating_mul(CODES_PER_BLOCK)
+    }
+
     /// How many codes are proven.
     pub(crate) fn proven_codes(&self) -> u64 {
         self.proven.iter().map(|&codes| u64::from(codes)).sum()

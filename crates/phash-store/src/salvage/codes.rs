@@ -47,7 +47,9 @@ pub(super) fn codes(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
     let labels_known = sure;
     let mut labels = Labels { places, text, all_known: labels_known, text_end: 0 };
     let mut losses = Losses { out, pending: None };
-    for id in 0..end {
+    // However many ids the catalog claims: only those that a file has room for are looked at one by one.
+    let there = end.min(raw.room().max(labels.places.room()));
+    for id in 0..there {
         if id.is_multiple_of(REPORT_EVERY) {
             losses.out.at(u64::from(id), u64::from(end))?;
         }
@@ -56,8 +58,7 @@ pub(super) fn codes(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
         }
         let label = labels.get(id);
         let Some(code) = raw.code(id) else {
-            let how = if raw.is_missing() { "is missing" } else { "does not fit its checksum there" };
-            let reason = format!("its code in {}: {how}", raw.name());
+            let reason = format!("its code in {}: {}", raw.name(), raw.flaw());
             let label = if let Label::Text(label) = label { Some(label) } else { None };
             losses.add(LossKind::Code, id, label, reason)?;
             continue;
@@ -77,6 +78,15 @@ pub(super) fn codes(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
         }
     }
     losses.flush()?;
+    let mut start = there;
+    for removed in removed.ids.range(there..end).map(Some).chain([None]) {
+        let ids = start..removed.unwrap_or(end);
+        start = removed.map_or(end, |id| id.saturating_add(1));
+        if !ids.is_empty() {
+            let reason = format!("its code in {}: {}", raw.name(), raw.flaw());
+            losses.out.lose(Loss { ids: Some(ids), ..Loss::of(LossKind::Code, reason) })?;
+        }
+    }
     // Text behind the last place is that of labels whose places are gone.
     let text_end = labels.text_end.div_ceil(PIECE_BYTES as u64);
     if !labels_known && u64::from(labels.text.end) > text_end {
@@ -127,10 +137,7 @@ impl Labels<'_> {
         if id >= self.places.end && (self.all_known || !self.places.is_missing()) {
             return Label::None;
         }
-        let lost = |file: &ProvenFile| {
-            let how = if file.is_missing() { "is missing" } else { "does not fit its checksum there" };
-            Label::Lost(format!("its label in {}: {how}", file.name()))
-        };
+        let lost = |file: &ProvenFile| Label::Lost(format!("its label in {}: {}", file.name(), file.flaw()));
         let Some(bytes) = self.places.code(id).and_then(|bytes| bytes.first_chunk::<8>()) else {
             return lost(self.places);
         };
