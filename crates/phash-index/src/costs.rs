@@ -120,6 +120,12 @@ impl Costs {
         self.pass_ns
     }
 
+    /// The same where it is not put in order, with its code.
+    pub(crate) fn offer(&self) -> f64 {
+        let fetch_ns = if self.complete { 0.0 } else { self.fetch() + self.access_ns };
+        self.pass_ns - PASS_NS + fetch_ns
+    }
+
     /// Scanning the codes of the segment.
     pub(crate) fn scan(&self) -> f64 {
         f64::from(self.codes) * self.scan_code_ns
@@ -206,19 +212,33 @@ fn passing(planes: usize, radius_bits: u32) -> f64 {
     1.0 / (1.0 + (-1.702 * z).exp())
 }
 
+/// How many of `codes` random codes of `bits` bits are expected within 0, 1, ... bits.
+fn expected_within(codes: u64, bits: u32) -> impl Iterator<Item = f64> {
+    let mut here = codes as f64 * (-f64::from(bits)).exp2();
+    let mut within = 0.0;
+    (0..=bits).map(move |distance_bits| {
+        within += here;
+        here *= f64::from(bits - distance_bits) / f64::from(distance_bits + 1);
+        within
+    })
+}
+
 /// The distance within which `2 k + 3` of `codes` random codes of `bits` bits are expected: seldom fewer than `k` are.
 pub(crate) fn likely_bits(codes: u64, bits: u32, k: usize) -> u32 {
     let wanted = 2.0 * k as f64 + 3.0;
-    // How many are expected at distance 0, 1, ...
-    let mut here = codes as f64 * (-f64::from(bits)).exp2();
-    let mut within = here;
-    let mut distance_bits = 0;
-    while within < wanted && distance_bits < bits {
-        here *= f64::from(bits - distance_bits) / f64::from(distance_bits + 1);
-        within += here;
-        distance_bits += 1;
-    }
-    distance_bits
+    let enough = (0..bits).zip(expected_within(codes, bits)).find(|(_, within)| *within >= wanted);
+    enough.map_or(bits, |(distance_bits, _)| distance_bits)
+}
+
+/// How likely it is that the `k`-th nearest of `codes` random codes of `bits` bits is at a distance of at least 0, 1, ...: that
+/// fewer than `k` are nearer, by the logistic function.
+pub(crate) fn reached(codes: u64, bits: u32, k: usize) -> impl Iterator<Item = f64> {
+    let nearer = std::iter::once(0.0).chain(expected_within(codes, bits));
+    nearer.map(move |nearer| {
+        // Not zero, so that there is something to divide by.
+        let z = (k as f64 - 0.5 - nearer) / nearer.max(f64::MIN_POSITIVE).sqrt();
+        1.0 / (1.0 + (-1.702 * z).exp())
+    })
 }
 
 #[cfg(test)]
@@ -250,5 +270,15 @@ mod tests {
         });
         assert_eq!(Some(likely_bits(1 << 20, 64, 1)), expected);
         assert_eq!((likely_bits(0, 64, 1), likely_bits(1 << 20, 64, 1 << 20)), (64, 64));
+    }
+
+    #[test]
+    fn how_far_the_kth_nearest_is_follows_the_poisson_distribution() {
+        // 10 million codes of 64 bits: 1.9 are expected within 12 bits, 9.1 within 13, 41 within 14.
+        let reached: Vec<f64> = reached(10_000_000, 64, 10).collect();
+        assert!(reached[..=12].iter().all(|reached| *reached > 0.999));
+        assert!(reached[13] > 0.99, "{}", reached[13]);
+        assert!((0.4..0.7).contains(&reached[14]) && reached[15] < 1e-3, "{:?}", &reached[14..16]);
+        assert_eq!(reached.len(), 66);
     }
 }

@@ -4,7 +4,7 @@
 use phash_code::{Code, Codes};
 
 use crate::allocation::Allocation;
-use crate::costs::{Costs, likely_bits};
+use crate::costs::{Costs, likely_bits, reached};
 use crate::pages::Damaged;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, Work};
@@ -13,10 +13,16 @@ use crate::within::{IN_VAIN, passing_afforded};
 use crate::{Match, Segment};
 
 /// The part of the budget risked on the chance that the nearest codes are nearer than random ones would be; for the k-th
-/// nearest the chance is smaller, and so is the part, divided by `k^(1/2)`.
+/// nearest the chance is smaller, and so is the part, divided by `k^(1/2)`. Where codes lie densely the nearest so many are near or far
+/// together.
 const RISK: f64 = 0.05;
-/// The part of the budget that going through with it may be expected to take.
+const FEW: f64 = 100.0;
+/// The part of the budget that going through with it may be expected to take. How far the nearest of an even segment are is known
+/// well enough to need nothing to spare.
 const CLEARLY: f64 = 0.85;
+const EVENLY: f64 = 1.0;
+/// How much more than expected may be found where the budget ends.
+const FORESEEN: f64 = 1.5;
 /// Steps taken together take at least that part of what has been spent: each group waits for memory several times over.
 const GROUP: f64 = 0.5;
 
@@ -49,9 +55,11 @@ impl<const W: usize> Nearest<'_, W> {
     ) -> Result<bool, Damaged> {
         let Reach { allowed, bound_bits, budget_ns } = *reach;
         let costs = segment.costs();
-        let risk_ns = budget_ns * RISK / (self.k as f64).sqrt();
+        let even = segment.even().is_some();
+        let few = if even { 1.0 } else { FEW };
+        let risk_ns = budget_ns * RISK * (few / self.k as f64).sqrt().min(1.0);
         let tables = segment.tables().len();
-        let estimated = if segment.even().is_some() { 0 } else { tables };
+        let estimated = if even { 0 } else { tables };
         let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated) + costs.likely(Code::<W>::BITS);
         if spent_ns > budget_ns * IN_VAIN {
             return Ok(false);
@@ -83,11 +91,28 @@ impl<const W: usize> Nearest<'_, W> {
             let group_ns = (spent_ns * GROUP).max(costs.batch());
             let likely = worst_bits.unwrap_or(likely_bits).clamp(met_bits, bound_bits);
             let Some((_, first_ns)) = allocation.next() else { return Ok(true) };
-            let within_risk = spent_ns + costs.batch() + first_ns <= risk_ns;
-            let mut left_ns =
-                || expected(allocation, ahead, costs, likely + 1 - met_bits, budget_ns - spent_ns);
-            if !within_risk && spent_ns + costs.batch() + left_ns() > budget_ns * CLEARLY {
-                return Ok(false);
+            // What may be spent from here on; a risk is taken for little.
+            let mut left_ns = budget_ns * IN_VAIN;
+            if spent_ns + costs.batch() + first_ns > risk_ns {
+                left_ns = budget_ns - spent_ns;
+                let mut expected_ns = |chances: &mut dyn Iterator<Item = f64>| {
+                    costs.batch() + expected(allocation, ahead, costs, chances, budget_ns)
+                };
+                let at_most = &mut (met_bits..=likely).map(|_| 1.0);
+                let (likely_ns, clearly) = if even {
+                    let reached = reached(allowed, Code::<W>::BITS, self.k).take(likely as usize + 1);
+                    (expected_ns(&mut reached.skip(met_bits as usize)), EVENLY)
+                } else {
+                    (expected_ns(&mut at_most.clone()), CLEARLY)
+                };
+                if spent_ns + likely_ns > budget_ns * clearly {
+                    // What is spent is spent: what is left at the most may take less than the scan.
+                    let known = worst_bits.is_some() && left_ns > 0.0;
+                    if !known || expected_ns(at_most) > budget_ns * clearly {
+                        return Ok(false);
+                    }
+                    left_ns = budget_ns;
+                }
             }
             spent_ns += costs.batch();
             let (mut taken_ns, mut found_ns, mut candidates) = (0.0, 0.0, 0);
@@ -104,20 +129,24 @@ impl<const W: usize> Nearest<'_, W> {
                 candidates += found.candidates;
                 stats.probes += found.probes;
                 stats.candidates += found.candidates;
-                if spent_ns + found_ns > budget_ns || candidates >= u64::from(u32::MAX) {
+                let unforeseen = found_ns > left_ns && found_ns > taken_ns * FORESEEN;
+                if unforeseen || candidates >= u64::from(u32::MAX) {
                     return Ok(false);
                 }
             }
             spent_ns += taken_ns.max(found_ns);
+            left_ns -= taken_ns.max(found_ns);
             let limit_bits = top.radius().min(bound_bits);
-            if !passing_afforded(segment, &mut probe, limit_bits, candidates, budget_ns - spent_ns)? {
+            if !passing_afforded(segment, &mut probe, limit_bits, candidates, costs.offer(), left_ns)? {
                 return Ok(false);
             }
-            probe.verify(codes, limit_bits, candidates, account, stats, |id, distance_bits| {
-                if wants(id) {
-                    top.offer(Match { distance_bits, id });
-                }
-            })?;
+            let passed =
+                probe.verify(codes, limit_bits, candidates, account, stats, |id, distance_bits| {
+                    if wants(id) {
+                        top.offer(Match { distance_bits, id });
+                    }
+                })?;
+            spent_ns += passed as f64 * costs.offer();
             if !account.complete() {
                 return Ok(true);
             }
@@ -125,19 +154,19 @@ impl<const W: usize> Nearest<'_, W> {
     }
 }
 
-/// What the next `shells` shells cost together, as far as that is less than `most_ns`.
+/// What the next shells are expected to cost together, each being taken with its chance, as far as that is less than `most_ns`.
 fn expected(
     allocation: &Allocation,
     ahead: &mut Allocation,
     costs: &Costs,
-    shells: u32,
+    chances: &mut dyn Iterator<Item = f64>,
     most_ns: f64,
 ) -> f64 {
     ahead.clone_from(allocation);
     let mut sum_ns = 0.0;
-    for _ in 0..shells {
+    for chance in chances {
         let Some((table, ns)) = ahead.next() else { break };
-        sum_ns += ns;
+        sum_ns += ns * chance;
         if sum_ns > most_ns {
             break;
         }

@@ -263,7 +263,8 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         damage.map_or(Ok(passing), Err)
     }
 
-    /// [`Self::report`] of as many of the `candidates` looked up since the last report as the account grants.
+    /// [`Self::report`] of as many of the `candidates` looked up since the last report as the account grants. Returns how many
+    /// entries passed, by their sketches.
     pub(crate) fn verify<C: Codes<W> + ?Sized>(
         &mut self,
         codes: &C,
@@ -272,16 +273,17 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         account: &Account<'_>,
         stats: &mut SearchStats,
         hit: impl FnMut(u32, u32),
-    ) -> Result<(), Damaged> {
+    ) -> Result<u64, Damaged> {
         let granted = account.grant(candidates);
         stats.compared += if granted < candidates { self.truncate(granted) } else { granted };
-        stats.verified += self.report(codes, radius_bits, account, hit)?;
-        Ok(())
+        let passed = self.report(codes, radius_bits, account, hit)?;
+        stats.verified += if self.complete { 0 } else { passed };
+        Ok(passed)
     }
 
     /// Verifies the candidates of the shells looked up since the last report and calls `hit(id, distance_bits)` for each
-    /// code that is within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many codes were
-    /// fetched.
+    /// code that is within `radius_bits` and was not met before. There must be fewer than 2^32. Returns how many entries
+    /// passed, by their sketches: their codes were fetched, unless the sketches tell all.
     fn report<C: Codes<W> + ?Sized>(
         &mut self,
         codes: &C,
@@ -289,9 +291,8 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         account: &Account<'_>,
         mut hit: impl FnMut(u32, u32),
     ) -> Result<u64, Damaged> {
-        let fetched = if self.complete {
-            self.sift_complete(radius_bits, account, &mut hit)?;
-            0
+        let passed = if self.complete {
+            self.sift_complete(radius_bits, account, &mut hit)?
         } else {
             self.sift(radius_bits, account)?;
             self.fetch(codes, radius_bits, account, &mut hit)?
@@ -301,23 +302,23 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
         buffers.tasks.clear();
         buffers.buckets.clear();
         buffers.dense.clear();
-        Ok(fetched)
+        Ok(passed)
     }
 
-    /// Reports the entries whose substring and sketch, which together are the code, lie within the radius.
+    /// Reports the entries whose substring and sketch, which together are the code, lie within the radius. Returns how many do.
     fn sift_complete(
         &mut self,
         radius_bits: u32,
         account: &Account<'_>,
         hit: &mut impl FnMut(u32, u32),
-    ) -> Result<(), Damaged> {
+    ) -> Result<u64, Damaged> {
         let Buffers { sketch: own, tasks, buckets, done, taken, .. } = &mut *self.buffers;
         let (substrings, windows) = (self.substrings, self.windows);
         let (first_id, planes) = (self.ids.start, self.arrays.plane_count());
         // Whether something was reported before.
         let again = done.iter().any(|&shells| shells > 0);
         let kernel = Kernel::detect();
-        let mut damage = None;
+        let (mut passed, mut damage) = (0, None);
         for task in tasks {
             if !account.goes_on() {
                 break;
@@ -330,6 +331,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             let near = entries(&table, &buckets[task.buckets.clone()], left_bits, &mut damage);
             let mut wrong_id = None;
             kernel.within_buckets(own, near, |&(start, len, words), place, rest_bits| {
+                passed += 1;
                 // The differing bits outside of the substring, each in its place.
                 let differing =
                     own.iter().enumerate().map(|(plane, own)| words[plane * len + place].get() ^ own);
@@ -348,7 +350,7 @@ impl<'s, 'b, const W: usize> Probe<'s, 'b, W> {
             });
             damage = damage.or(wrong_id);
         }
-        damage.map_or(Ok(()), Err)
+        damage.map_or(Ok(passed), Err)
     }
 
     /// Lists as candidates the ids whose sketches lie within the radius; all ids where there are no sketches.

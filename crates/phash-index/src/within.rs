@@ -34,16 +34,17 @@ pub(crate) fn affords(budget_ns: f64, ns: f64) -> bool {
     ns <= budget_ns * CLEARLY
 }
 
-/// Whether what was looked up may be verified within `left_ns`, if many of its entries lie near the query: codes that
-/// resemble each other, of which an even segment has none. Next to nothing is done where all of them may.
+/// Whether what was looked up may be verified within `left_ns`, `pass_ns` for each entry near the query, if there are many of them:
+/// codes that resemble each other, of which an even segment has none. Next to nothing is done where all of them may.
 pub(crate) fn passing_afforded<const W: usize, B: AsRef<[u8]>>(
     segment: &Segment<W, B>,
     probe: &mut Probe<'_, '_, W>,
     radius_bits: u32,
     candidates: u64,
+    pass_ns: f64,
     left_ns: f64,
 ) -> Result<bool, Damaged> {
-    let most = left_ns / segment.costs().pass();
+    let most = left_ns / pass_ns;
     Ok(candidates as f64 <= most
         || segment.even().is_some()
         || probe.passing(radius_bits, candidates, most)? <= most)
@@ -155,7 +156,8 @@ impl<const W: usize> Within<'_, W> {
                 return Ok(false);
             }
         }
-        if !passing_afforded(segment, &mut probe, self.radius_bits, candidates, budget_ns - found_ns)? {
+        let (pass_ns, left_ns) = (costs.pass(), budget_ns - found_ns);
+        if !passing_afforded(segment, &mut probe, self.radius_bits, candidates, pass_ns, left_ns)? {
             return Ok(false);
         }
         stats.tables += tables as u64;
