@@ -120,10 +120,19 @@ impl Costs {
         self.pass_ns
     }
 
-    /// The same where it is not put in order, with its code.
+    /// What an entry takes whose sketch lies within the radius where it is not put in order, with its code; nothing more than any
+    /// other entry where there are no sketches.
     pub(crate) fn offer(&self) -> f64 {
-        let fetch_ns = if self.complete { 0.0 } else { self.fetch() + self.access_ns };
-        self.pass_ns - PASS_NS + fetch_ns
+        match self.planes {
+            0 => 0.0,
+            _ if self.complete => self.pass_ns - PASS_NS,
+            _ => self.pass_ns - PASS_NS + self.fetch() + self.access_ns,
+        }
+    }
+
+    /// What `passed` of so many candidates take beyond what is expected of candidates of `candidate_ns` each.
+    pub(crate) fn offers(&self, candidates: f64, passed: f64, candidate_ns: f64) -> f64 {
+        (passed * self.offer() - candidates * (candidate_ns - self.sketch_ns)).max(0.0)
     }
 
     /// Scanning the codes of the segment.

@@ -146,7 +146,7 @@ impl<const W: usize> Nearest<'_, W> {
                         top.offer(Match { distance_bits, id });
                     }
                 })?;
-            spent_ns += passed as f64 * costs.offer();
+            spent_ns += costs.offers(candidates as f64, passed as f64, candidate_ns);
             if !account.complete() {
                 return Ok(true);
             }
@@ -173,4 +173,43 @@ fn expected(
         ahead.take(table, costs);
     }
     sum_ns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::{Account, Limit};
+    use crate::{BuildParams, SearchStats, build_segment};
+
+    #[test]
+    fn a_search_of_even_codes_is_given_up_early_or_not_at_all() {
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state ^ (state >> 29)
+        };
+        let codes: Vec<Code<1>> = (0..200_000).map(|_| Code::from_le_words([random()])).collect();
+        let bytes = build_segment(&codes, 0..200_000, &BuildParams::default()).unwrap();
+        let segment = Segment::<1, _>::open(bytes).unwrap();
+        assert!(segment.even().is_some());
+        let mut scratch = Scratch::new();
+        let (mut given_up, mut finished) = (0, 0);
+        for step in 0..1000 {
+            let (query, k) = (Code::from_le_words([random()]), 10);
+            let budget_ns = 1000.0 * 1.007f64.powi(step);
+            let (mut stats, account) = (SearchStats::default(), Account::new(Limit::default()));
+            let mut work = Work { scratch: &mut scratch, account: &account, stats: &mut stats };
+            let mut top = TopK::new(k, 64);
+            let reach = Reach { allowed: 200_000, bound_bits: 64, budget_ns };
+            let search = Nearest { query: &query, k };
+            if search.run(&segment, &codes, &reach, &mut work, &mut top, |_| true).unwrap() {
+                finished += 1;
+            } else {
+                given_up += 1;
+                let compared_ns = stats.compared as f64 * segment.costs().candidate(0);
+                assert!(compared_ns < budget_ns * IN_VAIN, "{budget_ns} {stats:?}");
+            }
+        }
+        assert!(given_up > 50 && finished > 50, "{given_up} {finished}");
+    }
 }

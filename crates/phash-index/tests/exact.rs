@@ -316,6 +316,27 @@ fn segments_are_the_same_bytes_for_runs_of_any_length() {
 }
 
 #[test]
+fn the_nearest_of_codes_that_all_resemble_the_query_are_scanned() {
+    let mut random = Random(12);
+    let centre = random.code::<2>();
+    let flipped = |bit: u32| {
+        let mut code = centre;
+        code.set_bit(bit, !code.bit(bit));
+        code
+    };
+    let codes: Vec<Code<2>> = (0..1_000_000).map(|i| flipped(i % 128)).collect();
+    let segments = segments_with(&codes, &[0, 1_000_000], None, fast_if(true));
+    let index = Index::new(&codes, &segments).unwrap();
+    for i in 0..30u32 {
+        let query = random.near(&codes[i as usize], i % 10);
+        let Matches { matches, stats, .. } = index.nearest(&query, 10);
+        assert_eq!(matches, scan::nearest(&codes, &query, 10).matches);
+        // Nearly all entries of whole buckets would have had to be offered, one by one.
+        assert!(stats.compared < 1000, "{i} {stats:?}");
+    }
+}
+
+#[test]
 fn the_planner_probes_small_radii_and_scans_large_ones() {
     let mut random = Random(8);
     let codes: Vec<Code<4>> = (0..200_000).map(|_| random.code()).collect();
