@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::catalog::Catalog;
-use crate::dir::{CATALOG_FILE, NEW_CATALOG_FILE, SEGMENTS_DIR, catalog_path};
+use crate::dir::{NEW_CATALOG_FILE, SEGMENTS_DIR, catalog_path};
 use crate::error::{Error, Result};
 use crate::files::copy::Committed;
 use crate::published::Publisher;
@@ -42,7 +42,7 @@ impl Reader {
         out: &Path,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Option<BackupSummary>> {
-        let staging = Staging::new(&self.dir, out)?;
+        let staging = Staging::new(&self.vfs, &self.dir, out)?;
         let all = self.catalog().snapshot_bytes()?
             + self.snapshot.files.iter().map(|file| file.len_bytes()).sum::<u64>()
             + self.snapshot.segments.iter().map(|(row, _)| row.len_bytes).sum::<u64>();
@@ -67,9 +67,9 @@ impl Reader {
         let (ids, names): (Vec<u32>, Vec<String>) = left_out.into_iter().unzip();
         Catalog::finish_copy(&new, &self.snapshot.head, &ids)?;
         Publisher::new(staging.dir()).write(&*self.vfs, &self.snapshot.head);
-        let sync = |path: &Path| std::fs::File::open(path)?.sync_all();
-        sync(&new).map_err(|e| Error::io("sync", &new, e))?;
-        std::fs::rename(&new, catalog_path(staging.dir())).map_err(|e| Error::io("rename", &new, e))?;
+        let made = self.vfs.open_write(&new).map_err(|e| Error::io("open", &new, e))?;
+        made.sync().map_err(|e| Error::io("sync", &new, e))?;
+        self.vfs.rename(&new, &catalog_path(staging.dir())).map_err(|e| Error::io("rename", &new, e))?;
         let copied_bytes = length(&*self.vfs, staging.dir())?;
         staging.publish()?;
         Ok(Some(BackupSummary {
@@ -112,7 +112,7 @@ fn length(vfs: &dyn Vfs, dir: &Path) -> Result<u64> {
     let mut bytes = 0;
     for folder in [dir.to_owned(), dir.join(SEGMENTS_DIR)] {
         for name in vfs.list(&folder).map_err(|e| Error::io("list", &folder, e))? {
-            if name == CATALOG_FILE || name == SEGMENTS_DIR {
+            if name == SEGMENTS_DIR {
                 continue;
             }
             let path = folder.join(name);
@@ -120,7 +120,5 @@ fn length(vfs: &dyn Vfs, dir: &Path) -> Result<u64> {
             bytes += file.len_bytes().map_err(|e| Error::io("read the length of", &path, e))?;
         }
     }
-    let path = catalog_path(dir);
-    let catalog = std::fs::metadata(&path).map_err(|e| Error::io("read the length of", &path, e))?;
-    Ok(bytes + catalog.len())
+    Ok(bytes)
 }

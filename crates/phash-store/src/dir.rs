@@ -84,17 +84,10 @@ impl Store {
 
 /// Makes a directory (and those above it), its name durable.
 fn make_dir(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(dir);
     if dir.is_dir() {
-        // An earlier process may have made it and died before this. Where the directory above may not be read, it is somebody
-        // else's, and so is this.
-        return match vfs.sync_dir(parent) {
-            Err(e) if e.kind() != io::ErrorKind::PermissionDenied => Err(Error::io("sync", parent, e)),
-            _ => Ok(()),
-        };
+        // An earlier process may have made it and died before this.
+        return sync_name(vfs, dir);
     }
     if !parent.is_dir() {
         make_dir(vfs, parent)?;
@@ -104,6 +97,23 @@ fn make_dir(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
         _ => {}
     }
     vfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
+}
+
+/// Makes the name of a directory durable. Where the directory above may not be read, it is somebody else's, and so is this.
+pub(crate) fn sync_name(vfs: &dyn Vfs, dir: &Path) -> Result<()> {
+    let parent = parent(dir);
+    match vfs.sync_dir(parent) {
+        Err(e) if e.kind() != io::ErrorKind::PermissionDenied => Err(Error::io("sync", parent, e)),
+        _ => Ok(()),
+    }
+}
+
+/// The directory that a path names something in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Refuses a directory with anything in it but what an interrupted creation leaves: in particular code files that

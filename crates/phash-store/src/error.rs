@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::room;
 use crate::schema::Contents;
 
 /// The result of a store operation.
@@ -177,6 +178,12 @@ pub enum Error {
     },
 }
 
+/// Whether an I/O error says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 impl Error {
     /// Whether the medium is full: freeing space and running again helps.
     pub fn is_disk_full(&self) -> bool {
@@ -190,12 +197,10 @@ impl Error {
 
     /// An I/O error with its place; a full disk becomes [`Error::DiskFull`].
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::DiskFull { op, path: path.to_owned() }
-            }
-            _ => Self::Io { op, path: path.to_owned(), source },
+        if is_full(&source) {
+            return Self::DiskFull { op, path: path.to_owned() };
         }
+        Self::Io { op, path: path.to_owned(), source }
     }
 
     /// A SQLite error with its place; a full disk becomes [`Error::DiskFull`], a damaged catalog [`Error::Corrupted`].
@@ -203,7 +208,8 @@ impl Error {
         use rusqlite::Error::{
             FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
         };
-        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+        use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
+        use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
         if matches!(
             source,
             FromSqlConversionFailure(..)
@@ -213,8 +219,15 @@ impl Error {
         ) {
             return Self::corrupted(path, 0, op, "a value of the column's kind", source);
         }
+        let extended = source.sqlite_error().map(|error| error.extended_code);
         match source.sqlite_error_code() {
             Some(DiskFull) => Self::DiskFull { op, path: path.to_owned() },
+            Some(SystemIoFailure)
+                if matches!(extended, Some(SQLITE_IOERR_WRITE | SQLITE_IOERR_SHMSIZE))
+                    && room::is_lacking(path) =>
+            {
+                Self::DiskFull { op, path: path.to_owned() }
+            }
             Some(DatabaseCorrupt) => Self::corrupted(path, 0, op, "a sound SQLite file", source),
             Some(NotADatabase) => Self::NotADatabase {
                 path: path.to_owned(),

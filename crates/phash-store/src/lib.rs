@@ -57,6 +57,7 @@ mod mmap;
 mod published;
 mod reader;
 mod records;
+mod room;
 mod salvage;
 mod schema;
 mod segment;
@@ -77,7 +78,7 @@ pub use records::{
     FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
     TensorRow, ViewCode,
 };
-pub use salvage::{Loss, LossKind, SalvageEvent, Salvaged, salvage};
+pub use salvage::{Loss, LossKind, SalvageEvent, Salvaged, salvage, salvage_on};
 pub use schema::{Contents, Kind, MAX_VIEW_NAME_BYTES, MAX_VIEWS, Schema, ViewSpec};
 pub use segment::SegmentBytes;
 pub use staging::Staging;

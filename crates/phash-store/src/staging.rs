@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::dir::SEGMENTS_DIR;
+use crate::dir::{SEGMENTS_DIR, parent};
 use crate::error::{Error, Result};
-use crate::vfs::{OsVfs, Vfs};
+use crate::vfs::Vfs;
 
 /// What the name of an unfinished database ends with.
 const ENDING: &str = ".partial";
@@ -16,6 +17,7 @@ const ENDING: &str = ".partial";
 /// A database in the making; removed when it is dropped without being published.
 #[derive(Debug)]
 pub struct Staging {
+    vfs: Arc<dyn Vfs>,
     /// Holds the other two.
     partial: PathBuf,
     dir: PathBuf,
@@ -29,7 +31,7 @@ impl Staging {
     /// # Errors
     /// [`Error::AlreadyExists`] if something is at `out`, if `out` lies inside `db`, or if an interrupted run has left an
     /// `OUT.partial`; [`Error::Io`].
-    pub(crate) fn new(db: &Path, out: &Path) -> Result<Self> {
+    pub(crate) fn new(vfs: &Arc<dyn Vfs>, db: &Path, out: &Path) -> Result<Self> {
         let refused = |path: &Path, what: &str| {
             Err(Error::AlreadyExists { path: path.to_owned(), what: what.to_owned() })
         };
@@ -50,7 +52,7 @@ impl Staging {
         let mut partial: OsString = name.to_owned();
         partial.push(ENDING);
         let partial = parent.join(partial);
-        match fs::create_dir(&partial) {
+        match vfs.create_dir(&partial) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 return refused(
                     &partial,
@@ -60,9 +62,9 @@ impl Staging {
             made => made.map_err(|e| Error::io("create", &partial, e))?,
         }
         let (dir, scratch) = (partial.join("database"), partial.join("scratch"));
-        let this = Self { partial, dir, scratch, out: out.to_owned() };
+        let this = Self { vfs: Arc::clone(vfs), partial, dir, scratch, out: out.to_owned() };
         for dir in [&this.dir, &this.dir.join(SEGMENTS_DIR), &this.scratch] {
-            fs::create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
+            vfs.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
         }
         Ok(this)
     }
@@ -80,32 +82,25 @@ impl Staging {
     /// Gives the database its name. All its files must be synced. Durable when it returns.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if something has come there meanwhile; [`Error::Io`]. Nothing is left behind then.
+    /// [`Error::AlreadyExists`] if something has come there meanwhile; [`Error::Io`]. Nothing is left behind then; but if all that
+    /// fails is the last sync, of its name, the database is there, whole.
     pub fn publish(self) -> Result<()> {
         for dir in [&self.dir.join(SEGMENTS_DIR), &self.dir] {
-            OsVfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+            self.vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         }
         if fs::symlink_metadata(&self.out).is_ok() {
             let what = "something has come there meanwhile".to_owned();
             return Err(Error::AlreadyExists { path: self.out.clone(), what });
         }
-        fs::rename(&self.dir, &self.out).map_err(|e| Error::io("rename", &self.dir, e))?;
+        self.vfs.rename(&self.dir, &self.out).map_err(|e| Error::io("rename", &self.dir, e))?;
         let parent = parent(&self.out);
-        OsVfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
+        self.vfs.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed is refused by name next time.
-        let _ = fs::remove_dir_all(&self.partial);
-    }
-}
-
-/// The directory that a path names something in.
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+        let _ = self.vfs.remove_tree(&self.partial);
     }
 }

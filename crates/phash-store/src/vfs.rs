@@ -70,7 +70,7 @@ pub trait Vfs: Debug + Send + Sync {
     /// As the system gives them.
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn StoreFile>>;
 
-    /// Renames a file within a directory; an existing target is replaced at once.
+    /// Renames a file, or a directory with all that is in it; an existing file is replaced at once.
     ///
     /// # Errors
     /// As the system gives them.
@@ -81,6 +81,12 @@ pub trait Vfs: Debug + Send + Sync {
     /// # Errors
     /// As the system gives them.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all that is in it. What an error leaves of it is not known.
+    ///
+    /// # Errors
+    /// As the system gives them.
+    fn remove_tree(&self, dir: &Path) -> io::Result<()>;
 
     /// Creates a directory; the one above it is there.
     ///
@@ -125,6 +131,10 @@ impl Vfs for OsVfs {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {

@@ -52,6 +52,10 @@ impl Vfs for Memory {
         unsupported()
     }
 
+    fn remove_tree(&self, _: &Path) -> io::Result<()> {
+        unsupported()
+    }
+
     fn create_dir(&self, _: &Path) -> io::Result<()> {
         unsupported()
     }

@@ -9,13 +9,15 @@ mod models;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::clock::now_ms;
 use crate::dir::Store;
 use crate::error::{Error, Result};
 use crate::lock::{LOCK_FILE, WriterLock};
 use crate::schema::{Contents, Schema};
 use crate::staging::Staging;
-use crate::vfs::{OsVfs, Vfs as _};
+use crate::vfs::{OsVfs, Vfs};
 use crate::writer::Writer;
 
 pub(crate) use blocks::{Proof, ProvenFile, header_of};
@@ -111,16 +113,30 @@ pub fn salvage(
     expected: Option<&Schema>,
     events: &mut dyn FnMut(SalvageEvent) -> bool,
 ) -> Result<Option<Salvaged>> {
+    salvage_on(&(Arc::new(OsVfs) as Arc<dyn Vfs>), dir, out, expected, events)
+}
+
+/// The same through another file system than the operating system's; catalogs stay real files.
+///
+/// # Errors
+/// As [`salvage`].
+pub fn salvage_on(
+    vfs: &Arc<dyn Vfs>,
+    dir: &Path,
+    out: &Path,
+    expected: Option<&Schema>,
+    events: &mut dyn FnMut(SalvageEvent) -> bool,
+) -> Result<Option<Salvaged>> {
     if !dir.is_dir() {
         let what = "there is no such directory".to_owned();
         return Err(Error::NotADatabase { path: dir.to_owned(), what });
     }
     let _lock = lock(dir)?;
-    let staging = Staging::new(dir, out)?;
+    let staging = Staging::new(vfs, dir, out)?;
     let half = code_bytes(dir)?;
     let mut read = 0;
     let mut going_on = true;
-    let mut evidence = Evidence::gather(&OsVfs, dir, staging.scratch(), expected, &mut |bytes| {
+    let mut evidence = Evidence::gather(&**vfs, dir, staging.scratch(), expected, &mut |bytes| {
         read += bytes;
         let progress = SalvageEvent::Progress { done: read.min(half), all: 2 * half };
         going_on = going_on && events(progress);
@@ -129,8 +145,8 @@ pub fn salvage(
         return Ok(None);
     }
     let schema = evidence.head.schema.clone();
-    Store::create(staging.dir(), &schema)?;
-    let mut writer = Writer::open(staging.dir(), &schema)?;
+    Store::create_on(vfs, staging.dir(), &schema, now_ms())?;
+    let mut writer = Writer::open_on(Arc::clone(vfs), staging.dir(), &schema)?;
     let mut outlet = Outlet { writer: &mut writer, events, half, losses: 0 };
     let copied = outlet.copy(&mut evidence);
     let losses = outlet.losses;

@@ -21,7 +21,7 @@ use crate::catalog::Catalog;
 use crate::catalog::head::Head;
 use crate::catalog::id_sets::IdSet;
 use crate::catalog::rows::SegmentRow;
-use crate::dir::{Store, catalog_path};
+use crate::dir::{Store, catalog_path, sync_name};
 use crate::error::{Error, Result};
 use crate::files::append::Appender;
 use crate::files::labels::TextAppender;
@@ -127,6 +127,8 @@ impl Writer {
                 found: head.schema.describe(),
             });
         }
+        // Whoever copied it here may have died, or failed, between the rename and the sync of its name.
+        sync_name(&*vfs, dir)?;
         if head.generation == 0 {
             // Whoever created it may have died, or failed, between the catalog's rename and the sync of its name.
             vfs.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use phash_store::{OsVfs, StoreFile, Vfs};
 
-use crate::medium::{Image, Real};
+use crate::medium::{Image, Real, moved};
 use crate::transcript::{Recorder, Transcript};
 
 /// What goes wrong.
@@ -53,6 +53,11 @@ pub(crate) enum Event {
         node: u64,
     },
     Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    /// With all that is in it.
+    RenameDir {
         from: PathBuf,
         to: PathBuf,
     },
@@ -269,7 +274,15 @@ impl FaultVfs {
     fn turn(&self, call: &str, path: &Path) -> io::Result<bool> {
         if matches!(
             call,
-            "create" | "write" | "set_len" | "sync" | "rename" | "remove" | "sync_dir" | "create_dir"
+            "create"
+                | "write"
+                | "set_len"
+                | "sync"
+                | "rename"
+                | "remove"
+                | "remove_tree"
+                | "sync_dir"
+                | "create_dir"
         ) {
             self.look_at_real_files();
         }
@@ -361,7 +374,16 @@ impl Vfs for FaultVfs {
         let (from, to) = (self.relative(from), self.relative(to));
         let mut state = self.state.lock().unwrap();
         if !state.names.contains_key(&from) {
-            return fs::rename(real.0, real.1);
+            let is_dir = real.0.is_dir();
+            fs::rename(real.0, real.1)?;
+            if is_dir {
+                state.names = moved(std::mem::take(&mut state.names), &from, &to);
+                state.events.push(Event::RenameDir { from, to });
+                if state.recording {
+                    state.real = Arc::new(Real::read_below(&self.root));
+                }
+            }
+            return Ok(());
         }
         let node = state.names.remove(&from).ok_or(io::ErrorKind::NotFound)?;
         state.names.insert(to.clone(), node);
@@ -381,6 +403,19 @@ impl Vfs for FaultVfs {
         }
         state.events.push(Event::Remove { path });
         Ok(())
+    }
+
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        self.turn("remove_tree", dir)?;
+        let below = self.relative(dir);
+        let mut state = self.state.lock().unwrap();
+        let gone: Vec<PathBuf> =
+            state.names.keys().filter(|path| path.starts_with(&below)).cloned().collect();
+        for path in gone {
+            state.names.remove(&path);
+            state.events.push(Event::Remove { path });
+        }
+        fs::remove_dir_all(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

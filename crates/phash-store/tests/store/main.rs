@@ -7,6 +7,7 @@ mod calls;
 mod codes;
 mod common;
 mod compact;
+mod copies;
 mod crash;
 mod damage;
 mod every_byte;

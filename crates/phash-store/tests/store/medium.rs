@@ -78,10 +78,10 @@ impl Real {
         self.files.iter().filter(|(path, bytes)| bytes.is_none() || ours(path)).collect()
     }
 
-    /// The catalog that is being made, or was made last.
-    fn new_catalog(&self) -> Option<&PathBuf> {
-        let named = |name| self.files.keys().find(|path| path.ends_with(name));
-        named(NEW_CATALOG).or_else(|| named(CATALOG))
+    /// The catalog that is being made in a folder, or was made there.
+    fn new_catalog(&self, folder: &Path) -> Option<PathBuf> {
+        let paths = [NEW_CATALOG, CATALOG].map(|name| folder.join(name));
+        paths.into_iter().find(|path| self.files.contains_key(path))
     }
 
     fn has_folder(&self, folder: &Path) -> bool {
@@ -91,10 +91,21 @@ impl Real {
     /// Makes a name what it was before; a folder that was not there takes all that is in it along.
     fn revert(&mut self, path: &Path, before: Option<&Option<Vec<u8>>>) {
         match before {
+            Some(_) if !self.has_folder(path.parent().unwrap_or(Path::new(""))) => {}
             Some(entry) => drop(self.files.insert(path.to_owned(), entry.clone())),
             None => self.files.retain(|other, _| !other.starts_with(path)),
         }
     }
+}
+
+/// Entries by path after a folder was renamed.
+pub(crate) fn moved<T>(entries: BTreeMap<PathBuf, T>, from: &Path, to: &Path) -> BTreeMap<PathBuf, T> {
+    let new = |path: PathBuf| match path.strip_prefix(from) {
+        Ok(rest) if rest.as_os_str().is_empty() => to.to_owned(),
+        Ok(rest) => to.join(rest),
+        Err(_) => path,
+    };
+    entries.into_iter().map(|(path, entry)| (new(path), entry)).collect()
 }
 
 const CATALOG: &str = "catalog.sqlite";
@@ -154,6 +165,10 @@ pub(crate) struct Medium {
     unsynced: BTreeMap<PathBuf, Option<Option<Vec<u8>>>>,
     /// How far the contents of a new catalog have come, which the store syncs once before it is renamed.
     new_catalog: Way,
+    /// Where that is.
+    new_catalog_in: PathBuf,
+    /// A folder that was renamed since the one above its new name was synced: happened or not, as a whole.
+    renamed: Option<(PathBuf, PathBuf)>,
 }
 
 impl Medium {
@@ -164,8 +179,16 @@ impl Medium {
             nodes.insert(number, Node { durable: Arc::clone(bytes), changes: Vec::new() });
         }
         let real = Arc::clone(&start.real);
-        let (unsynced, new_catalog) = (BTreeMap::new(), Way::There);
-        Self { live: names.clone(), durable: names, nodes, real, unsynced, new_catalog }
+        Self {
+            live: names.clone(),
+            durable: names,
+            nodes,
+            real,
+            unsynced: BTreeMap::new(),
+            new_catalog: Way::There,
+            new_catalog_in: PathBuf::new(),
+            renamed: None,
+        }
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
@@ -190,12 +213,18 @@ impl Medium {
                 let node = self.live.remove(from).unwrap();
                 self.live.insert(to.clone(), node);
             }
+            Event::RenameDir { from, to } => {
+                assert!(self.renamed.is_none(), "one at a time");
+                self.move_dir(from, to);
+                self.renamed = Some((from.clone(), to.clone()));
+            }
             Event::Remove { path } => drop(self.live.remove(path)),
             Event::SyncDir { dir } => {
                 self.durable.retain(|path, _| path.parent() != Some(dir));
                 let here = self.live.iter().filter(|(path, _)| path.parent() == Some(dir));
                 self.durable.extend(here.map(|(path, node)| (path.clone(), *node)));
                 self.unsynced.retain(|path, _| path.parent() != Some(dir));
+                self.renamed.take_if(|(_, to)| to.parent() == Some(dir));
             }
             Event::Real(now) => self.real_is(now),
             Event::SyncReal { failed } => {
@@ -205,6 +234,19 @@ impl Medium {
             }
             Event::Started(_) | Event::Reported(_) => {}
         }
+    }
+
+    /// All below a folder is below another name. What becomes of the name itself is told by `renamed`.
+    fn move_dir(&mut self, from: &Path, to: &Path) {
+        self.live = moved(std::mem::take(&mut self.live), from, to);
+        self.durable = moved(std::mem::take(&mut self.durable), from, to);
+        let own = self.unsynced.remove_entry(from);
+        self.unsynced = moved(std::mem::take(&mut self.unsynced), from, to);
+        self.unsynced.extend(own);
+        if self.new_catalog_in == from {
+            self.new_catalog_in = to.to_owned();
+        }
+        self.real = Arc::new(Real { files: moved(self.real.files.clone(), from, to) });
     }
 
     fn real_is(&mut self, now: &Arc<Real>) {
@@ -219,11 +261,12 @@ impl Medium {
         }
         // Until it is renamed: after that, its contents are SQLite's business.
         let of = |names: &BTreeMap<&PathBuf, &Option<Vec<u8>>>| {
-            names.iter().find(|(path, _)| path.ends_with(NEW_CATALOG)).map(|(_, bytes)| (*bytes).clone())
+            let new = names.iter().find(|(path, _)| path.ends_with(NEW_CATALOG));
+            new.map(|(path, bytes)| (path.parent().unwrap_or(Path::new("")).to_owned(), (*bytes).clone()))
         };
         match (of(&before), of(&after)) {
-            (None, Some(_)) => self.new_catalog = Way::Open,
-            (Some(one), Some(other)) if one != other && self.new_catalog == Way::There => {
+            (None, Some((folder, _))) => (self.new_catalog, self.new_catalog_in) = (Way::Open, folder),
+            (Some((_, one)), Some((_, other))) if one != other && self.new_catalog == Way::There => {
                 self.new_catalog = Way::Open;
             }
             _ => {}
@@ -239,7 +282,7 @@ impl Medium {
             return Arc::clone(&self.real);
         }
         let mut real = Real::clone(&self.real);
-        if let Some(path) = real.new_catalog().cloned().filter(|_| cut_new) {
+        if let Some(path) = real.new_catalog(&self.new_catalog_in).filter(|_| cut_new) {
             real.files.insert(path, Some(Vec::new()));
         }
         for path in lost {
@@ -254,6 +297,17 @@ impl Medium {
 
     /// One thing that a power cut may leave. `pick(n)` chooses one of n ways, of which 0 is always "not there".
     pub(crate) fn power_cut(&self, grain: usize, pick: &mut dyn FnMut(usize) -> usize) -> Image {
+        if let Some((from, to)) = &self.renamed
+            && pick(2) == 0
+        {
+            let mut before = self.clone();
+            before.renamed = None;
+            before.move_dir(to, from);
+            // The folder that it was in cannot have been removed without it.
+            let parent = from.parent().unwrap_or(Path::new("")).to_owned();
+            Arc::make_mut(&mut before.real).files.entry(parent).or_insert(None);
+            return before.power_cut(grain, pick);
+        }
         let real = self.real_after(pick);
         let mut files = BTreeMap::new();
         let names: std::collections::BTreeSet<&PathBuf> =

@@ -22,6 +22,7 @@ enum Call {
     OpenWrite(PathBuf),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
+    RemoveTree(PathBuf),
     CreateDir(PathBuf),
     SyncDir(PathBuf),
     List(PathBuf),
@@ -122,6 +123,10 @@ impl Vfs for Recorder {
         self.done(Call::Remove(self.path(path)), self.vfs.remove(path))
     }
 
+    fn remove_tree(&self, dir: &Path) -> io::Result<()> {
+        self.done(Call::RemoveTree(self.path(dir)), self.vfs.remove_tree(dir))
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.done(Call::CreateDir(self.path(dir)), self.vfs.create_dir(dir))
     }
@@ -185,6 +190,7 @@ fn repeat(vfs: &FaultVfs, root: &Path, files: &mut Vec<Option<Box<dyn StoreFile>
         Call::OpenWrite(at) => return open(vfs.open_write(&path(at))),
         Call::Rename(from, to) => return answer(&vfs.rename(&path(from), &path(to)), |()| 0),
         Call::Remove(at) => return answer(&vfs.remove(&path(at)), |()| 0),
+        Call::RemoveTree(at) => return answer(&vfs.remove_tree(&path(at)), |()| 0),
         Call::CreateDir(at) => return answer(&vfs.create_dir(&path(at)), |()| 0),
         Call::SyncDir(at) => return answer(&vfs.sync_dir(&path(at)), |()| 0),
         Call::List(at) => return names_digest(vfs, &path(at)),
