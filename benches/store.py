@@ -1,10 +1,10 @@
 """Bounds of the store, by the command line: opening, imports with commits and syncs, space, searches with removals, memory of an
-ingest. Needs Linux, Python alone, and a release build:
+ingest, speed of what copies, joins and checks databases (upkeep). Needs Linux, Python alone, and a release build:
 
-    cargo build --release && python3 benches/store.py opening import space ingest
+    cargo build --release && python3 benches/store.py opening import space upkeep ingest
 
 Prints Markdown tables. `--dir` (default: a temporary directory) is where files lie, `--memory-dir` a file system without a disk, to see
-what syncs cost. `--codes`, `--models` and `--runs` make it smaller.
+what syncs cost. `--codes`, `--models` and `--runs` make it smaller; upkeep is of ten times as many codes, and of a hundredth as many models.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import threading
 import time
 
 ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-ap.add_argument("parts", nargs="+", choices=["opening", "import", "space", "ingest"])
+ap.add_argument("parts", nargs="+", choices=["opening", "import", "space", "upkeep", "ingest"])
 ap.add_argument("--program", default=os.path.join(os.path.dirname(__file__), "../target/release/phashdb"))
 ap.add_argument("--dir")
 ap.add_argument("--memory-dir", default="/dev/shm")
@@ -172,14 +172,14 @@ def space(directory):
     show("compacted")
 
 
-def models(directory):
-    """Weights files of one F16 matrix of 32 x 32, each with other bits; those that are there are kept."""
+def models(directory, count):
+    """Weights files of one F16 matrix of 32 x 32, each with other bits, 1,000 in a folder."""
     header = json.dumps({"w": {"dtype": "F16", "shape": [32, 32], "data_offsets": [0, 2048]}}).encode()
     begin = len(header).to_bytes(8, "little") + header
     # Sign and mantissa are random, the exponent is that of 1/8 to 1/4.
     free, fixed = int.from_bytes(b"\xff\x83" * 1024, "little"), int.from_bytes(b"\x00\x30" * 1024, "little")
     bits = random.Random(1)
-    for number in range(args.models):
+    for number in range(count):
         folder = os.path.join(directory, f"models/{number // 1000:04d}")
         if number % 1000 == 0:
             os.makedirs(folder, exist_ok=True)
@@ -188,8 +188,60 @@ def models(directory):
     return os.path.join(directory, "models")
 
 
+def upkeep(directory):
+    """Each command as a whole process; the best of three, or of as many as `--runs` says if that is fewer."""
+    place = lambda name: os.path.join(directory, name)
+    halves, joined, copy = [place("half-0.phash"), place("half-1.phash")], place("joined.phash"), place("copy.phash")
+    exports = {"jsonl": place("export.jsonl"), "parquet": place("export.parquet")}
+    print("\n| what | of | seconds, least | items a second | MB | of | MB a second |")
+    print("|--|--|--:|--:|--:|--|--:|")
+
+    def rows(count, of, fill):
+        """Fills two databases, and does to them all there is to do."""
+
+        def show(what, command, made, of_bytes, read):
+            """`made`, if anything, is removed before each run; `read` are the files whose bytes count, after it."""
+            seconds = []
+            for _ in range(min(args.runs, 3)):
+                shutil.rmtree(made or "", ignore_errors=True)
+                seconds.append(run(*command)[1])
+            least, total = min(seconds), sum(size(path) if os.path.isdir(path) else os.path.getsize(path) for path in read)
+            print(f"| {what} | {of} | {least:.2f} | {count / least:,.0f} | {total / 1e6:.1f} | {of_bytes} | {total / least / 1e6:.0f} |", flush=True)
+
+        for number, half in enumerate(halves):
+            fill(half, number)
+        show("merge of two halves", (joined, "merge", "-q", joined, *halves), joined, "databases read", halves)
+        show("verify", (joined, "verify", "-q"), None, "database", [joined])
+        show("backup", (joined, "backup", "-q", copy), copy, "database", [joined])
+        for name, path in exports.items():
+            show(f"export, {name}", (joined, "export", "-q", "--format", name, "-o", path), None, "file written", [path])
+            show(f"import, {name}", (copy, "import", "-q", path), copy, "file read", [path])
+        ids = [word for number in range(0, count, count // 100) for word in ("--id", str(number))]
+        seconds, before = [], 0
+        for _ in range(min(args.runs, 3)):
+            shutil.rmtree(copy)
+            run(joined, "backup", "-q", copy)
+            run(copy, "rm", "-q", *ids)
+            before = size(copy)
+            seconds.append(run(copy, "compact", "-q")[1])
+        least = min(seconds)
+        print(f"| compact, 1 in 100 of them removed | {of} | {least:.2f} | {count / least:,.0f} | {before / 1e6:.1f} | database before | {before / least / 1e6:.0f} |", flush=True)
+        for path in (*halves, joined, copy):
+            shutil.rmtree(path)
+
+    count = 5 * args.codes
+    paths = [shutil.move(code_file(directory, count, 8), place(f"codes-{number}.bin")) for number in range(2)]
+    rows(2 * count, f"{2 * count:,} codes of 64 bits", lambda db, number: run(db, "import-codes", "-q", "--bits", "64", paths[number]))
+    # As many folders in each half.
+    count = max(args.models // 100, 2000) // 2000 * 2000
+    folders = sorted(glob.glob(os.path.join(models(directory, count), "*")))
+    half = len(folders) // 2
+    rows(count, f"{count:,} models", lambda db, number: run(db, "ingest", "-q", *folders[number * half : (number + 1) * half]))
+    shutil.rmtree(place("models"))
+
+
 def ingest(directory):
-    root, told_path = models(directory), os.path.join(directory, "told.jsonl")
+    root, told_path = models(directory, args.models), os.path.join(directory, "told.jsonl")
     print("\n| models told | seconds | most private memory so far, MB | resident with mapped files, MB |")
     print("|--:|--:|--:|--:|")
     with open(told_path, "wb") as told:
@@ -215,4 +267,4 @@ def ingest(directory):
 
 with tempfile.TemporaryDirectory(dir=args.dir) as directory:
     for part in args.parts:
-        {"opening": opening, "import": imports, "space": space, "ingest": ingest}[part](directory)
+        {"opening": opening, "import": imports, "space": space, "upkeep": upkeep, "ingest": ingest}[part](directory)
