@@ -145,6 +145,17 @@ fn a_directory_in_place_of_a_file_is_named() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_that_is_not_there_is_called_so() {
+    let sandbox = Sandbox::new();
+    sandbox.model("m/a.safetensors", 1);
+    std::os::unix::fs::symlink("gone", sandbox.path().join("m/b.safetensors")).unwrap();
+    let told = "m/b.safetensors: is a link to a file that is not there";
+    sandbox.run("ingest m").exits(2).says(told).prints("1 model ingested, 1 skipped");
+    sandbox.run("query m/b.safetensors").exits(2).says(told);
+}
+
 #[test]
 fn a_path_that_is_not_there_is_named() {
     let sandbox = Sandbox::new();

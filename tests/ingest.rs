@@ -132,6 +132,18 @@ fn a_path_given_twice_is_ingested_once() {
 }
 
 #[test]
+fn endings_in_upper_case_are_found_as_those_in_lower_case() {
+    let sandbox = Sandbox::new();
+    for (seed, name) in (1..).zip(["m/a.safetensors", "m/B.SAFETENSORS", "m/sub/C.SafeTensors"]) {
+        sandbox.model(name, seed);
+    }
+    sandbox.file("m/D.SAFETENSORS.TXT", b"none");
+    sandbox.run("scan m").exits(1).is_silent().prints("3 models");
+    sandbox.run("ingest m").exits(0).is_silent().prints("3 models ingested");
+    sandbox.run("query m/sub/C.SafeTensors").exits(0).prints("m/sub/C.SafeTensors");
+}
+
+#[test]
 fn a_sharded_model_is_one_model_and_its_shards_are_none() {
     let sandbox = Sandbox::new();
     let done = sandbox.phashdb(["ingest", "--json", &format!("{MODELS}/fashion-cnn/twin-1-sharded")]).run();

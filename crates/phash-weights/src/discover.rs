@@ -31,7 +31,7 @@ pub enum Kind {
 /// Finds the models at and below `root`, in the order of their names, each directory's files before its folders.
 ///
 /// A `root` that is a file is given back as it is, whatever its name. In a directory, models are `*.safetensors` and
-/// `*.safetensors.index.json` (also with a variant, `*.safetensors.index.fp16.json`). Not models of their own are the
+/// `*.safetensors.index.json` (also with a variant, `*.safetensors.index.fp16.json`), in letters of either case. Not models of their own are the
 /// shards that an index names, and files numbered like shards (`<stem>-00001-of-00002.safetensors`) beside an index of
 /// their stem, which are stale if it does not name them. Left out are the folders `.locks` and `.no_exist` of a Hugging
 /// Face cache and everything that ends in `.incomplete`.
@@ -137,10 +137,8 @@ fn model(path: PathBuf, kind: Kind) -> Option<Result<Discovered, Error>> {
 fn kind(name: &str) -> Option<Kind> {
     if format::is_index_name(name) {
         Some(Kind::Index)
-    } else if name.ends_with(".safetensors") {
-        Some(Kind::File)
     } else {
-        None
+        format::safetensors_stem(name).map(|_| Kind::File)
     }
 }
 

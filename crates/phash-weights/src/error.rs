@@ -18,6 +18,12 @@ pub enum Error {
         /// The path as it was given.
         path: PathBuf,
     },
+    /// A symbolic link that leads to nothing.
+    #[error("{}: is a link to a file that is not there; fetch that file, or remove the link", .path.display())]
+    BrokenLink {
+        /// The path as it was given.
+        path: PathBuf,
+    },
     /// A directory was given where a file is wanted.
     #[error("{}: is a directory, not a weights file; give a .safetensors file or a .safetensors.index.json inside it", .path.display())]
     IsDirectory {
@@ -39,7 +45,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Any other failure of the operating system.
-    #[error("{}: cannot be read at byte {offset_bytes}: {source}", .path.display())]
+    #[error("{}: cannot be read at byte {offset_bytes}: {source}; {}", .path.display(), io_remedy(.source))]
     Io {
         /// The path as it was given.
         path: PathBuf,
@@ -329,6 +335,7 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Error::NotFound { path }
+            | Error::BrokenLink { path }
             | Error::IsDirectory { path }
             | Error::NotRegular { path }
             | Error::PermissionDenied { path, .. }
@@ -367,11 +374,20 @@ impl Error {
     pub(crate) fn from_io(path: &Path, offset_bytes: u64, source: io::Error) -> Error {
         let path = path.to_path_buf();
         match source.kind() {
+            io::ErrorKind::NotFound if path.is_symlink() => Error::BrokenLink { path },
             io::ErrorKind::NotFound => Error::NotFound { path },
             io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source },
             io::ErrorKind::IsADirectory => Error::IsDirectory { path },
             _ => Error::Io { path, offset_bytes, source },
         }
+    }
+}
+
+/// What to do about an error of the operating system.
+fn io_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::InvalidFilename => "give a shorter path, from a directory further down",
+        _ => "check the medium it lies on, and read it again",
     }
 }
 

@@ -84,6 +84,20 @@ fn shards_are_not_models_of_their_own_and_stale_ones_are_left_out() {
 }
 
 #[test]
+fn endings_are_known_in_letters_of_either_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = br#"{"weight_map":{"a":"M-00001-of-00001.SAFETENSORS"}}"#;
+    write(folder.path(), "M.SAFETENSORS.INDEX.JSON", index);
+    write(folder.path(), "M-00001-of-00001.SAFETENSORS", &vectors(&[("a", 1)]));
+    write(folder.path(), "m-00001-of-00001.safetensors", b"");
+    write(folder.path(), "Own.SafeTensors", b"");
+    write(folder.path(), "\u{e9}SAFETENSORS", b"");
+    let expected = ["M.SAFETENSORS.INDEX.JSON (index)", "Own.SafeTensors", "m-00001-of-00001.safetensors"];
+    assert_eq!(found(folder.path()), expected);
+    assert_eq!(WeightsFile::open(&folder.path().join(&expected[0][..24])).unwrap().tensors().len(), 1);
+}
+
+#[test]
 fn a_file_given_as_root_is_found_whatever_its_name() {
     let folder = tempfile::tempdir().unwrap();
     for (name, kind) in [("weights", Kind::File), ("m.safetensors.index.json", Kind::Index)] {
@@ -115,7 +129,7 @@ fn links_to_files_are_followed_and_links_to_folders_are_not() {
     // A dangling link named like a model is an error, and the walk goes on.
     symlink("nowhere", folder.path().join("blobs/a.safetensors")).unwrap();
     let items: Vec<_> = discover(folder.path()).collect();
-    assert!(matches!(items[0], Err(Error::NotFound { .. })));
+    assert!(matches!(items[0], Err(Error::BrokenLink { .. })));
     assert!(items.last().unwrap().is_ok());
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::positioned::PositionedFile;
 use crate::{Error, FileStamp, WeightsFile};
 
-pub(crate) use safetensors::table_of_bytes;
+pub(crate) use safetensors::{safetensors_stem, table_of_bytes};
 pub(crate) use sharded::{ShardIndex, ShardNames, is_index_name, shard_names};
 
 /// Bytes from the start of a file that a format may look at to recognise it.

@@ -18,6 +18,13 @@ pub(crate) use table::Entry;
 /// Bytes before the header: its length.
 const PREFIX_BYTES: u64 = 8;
 
+/// What a file of this name is called without the ending `.safetensors`, if it has that, in letters of either case.
+pub(crate) fn safetensors_stem(name: &str) -> Option<&str> {
+    const ENDING: &str = ".safetensors";
+    let (stem, ending) = name.split_at_checked(name.len().checked_sub(ENDING.len())?)?;
+    ending.eq_ignore_ascii_case(ENDING).then_some(stem)
+}
+
 /// The format.
 pub(super) struct Safetensors;
 

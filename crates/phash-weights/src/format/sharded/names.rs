@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::read_index;
+use crate::format::safetensors_stem;
 use crate::positioned::PositionedFile;
 
 /// Whether a file of this name is taken for a shard index: `*.safetensors.index.json`, or with a variant before the
-/// ending, as `*.safetensors.index.fp16.json`.
+/// ending, as `*.safetensors.index.fp16.json`. Letters of the endings may be of either case, as everywhere here.
 pub(crate) fn is_index_name(name: &str) -> bool {
     index_stem(name).is_some()
 }
@@ -51,18 +52,18 @@ pub(crate) fn shard_names(path: &Path, name: &str) -> ShardNames {
 
 /// The stem of an index's name and its variant, if it has one.
 fn index_stem(name: &str) -> Option<(&str, Option<&str>)> {
-    let (stem, rest) = name.rsplit_once(".safetensors.index.")?;
-    match rest.rsplit_once('.') {
-        None if rest == "json" => Some((stem, None)),
-        Some((variant, "json")) => Some((stem, Some(variant))),
-        _ => None,
-    }
+    const MIDDLE: &str = ".safetensors.index.";
+    let at = name.to_ascii_lowercase().rfind(MIDDLE)?;
+    let (stem, rest) = (&name[..at], &name[at + MIDDLE.len()..]);
+    let (variant, ending) =
+        rest.rsplit_once('.').map_or((None, rest), |(variant, ending)| (Some(variant), ending));
+    ending.eq_ignore_ascii_case("json").then_some((stem, variant))
 }
 
 /// `model` of `model-00001-of-00002.safetensors`; `model.fp16` of `model.fp16-00001-of-00002.safetensors` and of
 /// `model-00001-of-00002.fp16.safetensors`.
 fn numbered_stem(name: &str) -> Option<String> {
-    let name = name.strip_suffix(".safetensors")?;
+    let name = safetensors_stem(name)?;
     let (before, total) = name.rsplit_once("-of-")?;
     let (stem, number) = before.rsplit_once('-')?;
     let (total, variant) = match total.split_once('.') {
@@ -84,6 +85,8 @@ mod tests {
     fn index_names_with_and_without_a_variant() {
         assert!(is_index_name("model.safetensors.index.json"));
         assert!(is_index_name("diffusion_pytorch_model.safetensors.index.fp16.json"));
+        assert!(is_index_name("MODEL.SAFETENSORS.INDEX.JSON"));
+        assert_eq!(index_stem("Ü.SafeTensors.Index.FP16.Json"), Some(("Ü", Some("FP16"))));
         for name in [
             "index.json",
             "model.safetensors",
@@ -99,6 +102,12 @@ mod tests {
         let stem = |name| numbered_stem(name);
         assert_eq!(stem("model-00001-of-00002.safetensors").as_deref(), Some("model"));
         assert_eq!(stem("m-1-of-3-00001-of-00002.safetensors").as_deref(), Some("m-1-of-3"));
+        assert_eq!(
+            stem("M-00001-OF-00002.SAFETENSORS").as_deref(),
+            None,
+            "only endings may be of either case"
+        );
+        assert_eq!(stem("M-00001-of-00002.SAFETENSORS").as_deref(), Some("M"));
         assert_eq!(stem("m.fp16-00001-of-00002.safetensors").as_deref(), Some("m.fp16"));
         assert_eq!(stem("m-00001-of-00002.fp16.safetensors").as_deref(), Some("m.fp16"));
         for name in ["model.safetensors", "best-of-2.safetensors", "a-b-of-2.safetensors", "a-1-of-2.bin"] {
