@@ -214,7 +214,7 @@ def upkeep(directory):
         show("verify", (joined, "verify", "-q"), None, "database", [joined])
         show("backup", (joined, "backup", "-q", copy), copy, "database", [joined])
         for name, path in exports.items():
-            show(f"export, {name}", (joined, "export", "-q", "--format", name, "-o", path), None, "file written", [path])
+            show(f"export, {name}", (joined, "export", "--format", name, "-o", path), None, "file written", [path])
             show(f"import, {name}", (copy, "import", "-q", path), copy, "file read", [path])
         ids = [word for number in range(0, count, count // 100) for word in ("--id", str(number))]
         seconds, before = [], 0
