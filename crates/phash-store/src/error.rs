@@ -206,7 +206,7 @@ impl Error {
     /// A SQLite error with its place; a full disk becomes [`Error::DiskFull`], a damaged catalog [`Error::Corrupted`].
     pub(crate) fn catalog(op: &'static str, path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::Error::{
-            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError, Utf8Error,
         };
         use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
         use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
@@ -218,6 +218,10 @@ impl Error {
                 | Utf8Error(..)
         ) {
             return Self::corrupted(path, 0, op, "a value of the column's kind", source);
+        }
+        // What is asked never changes: it is what the file says of its tables that did.
+        if matches!(source, SqlInputError { .. }) {
+            return Self::corrupted(path, 0, op, "the tables as they were made", source);
         }
         let extended = source.sqlite_error().map(|error| error.extended_code);
         match source.sqlite_error_code() {

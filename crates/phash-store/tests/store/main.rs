@@ -22,6 +22,7 @@ mod processes;
 mod remove;
 mod rules;
 mod salvage;
+mod schema_text;
 mod segments;
 mod snapshot;
 mod transcript;
