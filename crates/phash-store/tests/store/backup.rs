@@ -54,6 +54,15 @@ fn sound(dir: &Path) -> Reader {
     reader
 }
 
+/// Stops the writer when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_backup_gives_the_same_answers_and_can_be_written_on() {
     for contents in [Contents::Models, Contents::Codes] {
@@ -75,6 +84,9 @@ fn a_backup_gives_the_same_answers_and_can_be_written_on() {
         let copy = sound(&out);
         assert_eq!(answers_of(&copy), answers_of(&reader));
         assert!(!temporary.path().join("out.partial").exists());
+        // The evidence of the last commit, should the catalog lose it.
+        let published = |dir: &Path| fs::read(dir.join("published")).unwrap();
+        assert_eq!(published(&out), published(&dir));
         drop((writer, copy));
         let mut writer = Writer::open(&out, &schema_of(contents)).unwrap();
         match contents {
@@ -95,9 +107,11 @@ fn a_backup_of_each_snapshot_is_that_snapshot_while_a_writer_appends_removes_and
         let mut writer = database(&dir, contents);
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            // Also if a check fails: else the scope would wait for ever.
+            let stop = Stop(&stop);
             let work = scope.spawn(|| {
                 let (mut number, mut rounds) = (10_000, 0);
-                while !stop.load(Ordering::Relaxed) {
+                while !stop.0.load(Ordering::Relaxed) {
                     for _ in 0..40 {
                         match contents {
                             Contents::Models => put_range(&mut writer, number..number + 1).unwrap(),
@@ -138,7 +152,7 @@ fn a_backup_of_each_snapshot_is_that_snapshot_while_a_writer_appends_removes_and
                 seen.insert(reader.generation());
                 fs::remove_dir_all(out).unwrap();
             }
-            stop.store(true, Ordering::Relaxed);
+            stop.0.store(true, Ordering::Relaxed);
             let rounds = work.join().unwrap();
             assert!(seen.len() > 1, "the writer did nothing meanwhile in {rounds} rounds");
         });
@@ -186,7 +200,9 @@ fn damage_is_not_copied_and_what_can_be_built_again_is_left_out() {
     assert!(refused >= 2, "the row and the index of labels");
     fs::write(&catalog, &good).unwrap();
     let segment = fs::read_dir(dir.join("segments")).unwrap().next().unwrap().unwrap().path();
-    fs::write(&segment, b"first segmemt").unwrap();
+    let mut bad = fs::read(&segment).unwrap();
+    bad[3] ^= 1;
+    fs::write(&segment, bad).unwrap();
     let done = backup().unwrap().unwrap();
     assert_eq!(done.segments_left_out.len(), 1);
     sound(&out);
@@ -220,4 +236,19 @@ fn a_backup_stopped_or_refused_leaves_nothing() {
     let error = reader.backup(&out, &mut |_, _| true).unwrap_err();
     assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
     sound(&out);
+}
+
+#[test]
+fn what_has_come_to_the_place_meanwhile_is_left_alone() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    drop(database(&dir, Contents::Codes));
+    let out = temporary.path().join("out");
+    let done = Reader::open(&dir, MMAP).unwrap().backup(&out, &mut |_, _| {
+        // An empty folder is what a rename would replace without a word.
+        let _ = fs::create_dir(&out);
+        true
+    });
+    assert!(matches!(done, Err(Error::AlreadyExists { .. })), "{done:?}");
+    assert!(fs::read_dir(&out).unwrap().next().is_none() && !temporary.path().join("out.partial").exists());
 }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_store::{Affected, Damage, Kind, Reader, VerifyReport, Writer, verify};
 
 use crate::codes::{self, raw};
 use crate::common::*;
+use crate::remove::ids;
 
 fn check(dir: &Path) -> VerifyReport {
     verify(dir, MMAP, &mut |_, _| true).unwrap().unwrap()
@@ -164,4 +166,69 @@ fn a_check_can_be_stopped() {
         .unwrap();
         assert!(report.is_none(), "after {stop_after} of {all}");
     }
+}
+
+#[test]
+fn missing_rows_are_told_with_their_ids() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..300).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    let catalog = rusqlite::Connection::open(dir.join("catalog.sqlite")).unwrap();
+    catalog.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM models WHERE id IN (7, 8, 200)").unwrap();
+    drop(catalog);
+    let report = check(&dir);
+    let told: Vec<_> = report.damages.iter().filter_map(|damage| damage.affected.clone()).collect();
+    for ids in [7..9, 200..201] {
+        assert!(told.contains(&Affected { kind: Kind::Model, ids }), "{report:?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_lost_with_the_last_commit_is_told() {
+    let temporary = temp_dir();
+    let (dir, copy) = (temporary.path().join("db"), temporary.path().join("copy"));
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..300).unwrap();
+    writer.commit().unwrap();
+    copy_dir(&dir, &copy);
+    assert!(check(&copy).is_sound());
+    fs::remove_file(copy.join("catalog.sqlite-wal")).unwrap();
+    let _ = fs::remove_file(copy.join("catalog.sqlite-shm"));
+    let report = check(&copy);
+    assert!(report.damages[0].what.contains("last commit"), "{report:?}");
+}
+
+#[test]
+fn a_check_beside_compactions_tells_no_damage() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..3000).unwrap();
+    writer.commit().unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                writer.remove(&ids(&[3])).unwrap();
+                writer.commit().unwrap();
+                writer.compact(&mut |_, _| true).unwrap().unwrap().publish().unwrap();
+                let next = u64::from(writer.code_count());
+                writer.put_code(&codes::code(next), None).unwrap();
+                writer.commit().unwrap();
+            }
+        });
+        for _ in 0..60 {
+            let report = verify(&dir, NO_MMAP, &mut |_, _| true);
+            let sound =
+                report.as_ref().is_ok_and(|report| report.as_ref().is_some_and(VerifyReport::is_sound));
+            if !sound {
+                stop.store(true, Ordering::Relaxed);
+            }
+            assert!(sound, "{report:?}");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
