@@ -129,3 +129,31 @@ fn a_database_in_a_directory_that_cannot_be_written_can_be_read() {
     result.unwrap();
     assert_eq!(written, is_superuser);
 }
+
+#[test]
+fn a_reader_never_lacks_a_segment_that_is_replaced_while_it_opens() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..10).unwrap();
+    writer.add_segment("energy", 0..10, b"0").unwrap();
+    writer.commit().unwrap();
+    let stop = AtomicBool::new(false);
+    let missing = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                writer.drop_segments("energy", 0..10).unwrap();
+                writer.add_segment("energy", 0..10, b"another").unwrap();
+                writer.commit().unwrap();
+            }
+        });
+        let missing = (0..1000).find_map(|_| {
+            let reader = Reader::open(&dir, MMAP).unwrap();
+            let segments = reader.segments("energy").unwrap();
+            (segments.len() != 1 || segments[0].1.is_err()).then(|| format!("{segments:?}"))
+        });
+        stop.store(true, Ordering::Relaxed);
+        missing
+    });
+    assert_eq!(missing, None);
+}

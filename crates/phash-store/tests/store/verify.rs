@@ -202,11 +202,33 @@ fn a_log_that_is_lost_with_the_last_commit_is_told() {
 }
 
 #[test]
+fn commits_that_only_a_code_file_knows_of_are_told() {
+    let temporary = temp_dir();
+    let (dir, copy) = (temporary.path().join("db"), temporary.path().join("copy"));
+    let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
+    codes::put_codes(&mut writer, 0..300).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    // The second commit is in the catalog alone, the third in the code files, too.
+    let mut writer = Writer::open(&dir, &raw()).unwrap().with_clock(clock);
+    writer.remove(&ids(&[3])).unwrap();
+    writer.commit().unwrap();
+    codes::put_codes(&mut writer, 300..310).unwrap();
+    writer.commit().unwrap();
+    copy_dir(&dir, &copy);
+    for lost in ["catalog.sqlite-wal", "catalog.sqlite-shm", "published"] {
+        fs::remove_file(copy.join(lost)).unwrap();
+    }
+    let report = check(&copy);
+    assert!(report.damages.iter().any(|damage| damage.what.contains("slots of block 0")), "{report:?}");
+}
+
+#[test]
 fn a_check_beside_compactions_tells_no_damage() {
     let temporary = temp_dir();
     let dir = temporary.path().join("db");
     let mut writer = Writer::open_or_create(&dir, &raw()).unwrap().with_clock(clock);
-    codes::put_codes(&mut writer, 0..3000).unwrap();
+    codes::put_codes(&mut writer, 0..50).unwrap();
     writer.commit().unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -220,7 +242,7 @@ fn a_check_beside_compactions_tells_no_damage() {
                 writer.commit().unwrap();
             }
         });
-        for _ in 0..60 {
+        for _ in 0..500 {
             let report = verify(&dir, NO_MMAP, &mut |_, _| true);
             let sound =
                 report.as_ref().is_ok_and(|report| report.as_ref().is_some_and(VerifyReport::is_sound));
