@@ -225,7 +225,7 @@ def upkeep(directory):
             before = size(copy)
             seconds.append(run(copy, "compact", "-q")[1])
         least = min(seconds)
-        print(f"| compact, 1 in 100 of them removed | {of} | {least:.2f} | {count / least:,.0f} | {before / 1e6:.1f} | database before | {before / least / 1e6:.0f} |", flush=True)
+        print(f"| compact, 100 of them removed | {of} | {least:.2f} | {count / least:,.0f} | {before / 1e6:.1f} | database before | {before / least / 1e6:.0f} |", flush=True)
         for path in (*halves, joined, copy):
             shutil.rmtree(path)
 
