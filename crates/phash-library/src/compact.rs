@@ -10,7 +10,7 @@ use phash_index::{BuildParams, Layout, Segment};
 use phash_store::{Compaction, Contents, Info, OpenOptions, Reader, SegmentBytes, ViewSpec, Writer};
 
 use crate::error::{Error, Result};
-use crate::segments::MIN_CODES;
+use crate::segments::{MIN_CODES, write_segment};
 
 /// How a database is to be compacted.
 #[derive(Clone, Copy, Debug)]
@@ -137,23 +137,8 @@ impl Indexing<'_, '_, '_, '_> {
             return Ok(());
         }
         (self.events)(CompactEvent::Indexing { view, codes: ids.end });
-        let mut failure = None;
-        let written = self.compaction.add_segment_with(view, ids.clone(), &mut |out| {
-            phash_index::write_segment_until(&codes, ids.clone(), None, params, cancel, out).map_err(
-                |error| match error {
-                    phash_index::Error::Io(error) => error,
-                    other => {
-                        failure = Some(other);
-                        std::io::Error::other("the segment could not be built")
-                    }
-                },
-            )?;
-            Ok(())
-        });
-        match failure {
-            Some(phash_index::Error::Cancelled) => Err(Error::Cancelled),
-            Some(source) => Err(Error::Index { view: view.to_owned(), source }),
-            None => Ok(written?),
-        }
+        write_segment(view, &codes, ids.clone(), params, cancel, &mut |write| {
+            self.compaction.add_segment_with(view, ids.clone(), write)
+        })
     }
 }

@@ -4,7 +4,7 @@
 use phash_core::PerView;
 
 use crate::pipeline::HashedFile;
-use crate::tensors::{Finding, Item, Tally, TensorPair, pair, severity};
+use crate::tensors::{Finding, Tally, Tensor, TensorPair, pair, severity};
 use crate::verdict::{Closeness, Verdict, closeness, common_features, distances};
 
 /// How two models are related.
@@ -45,7 +45,7 @@ pub fn compare(a: &HashedFile, b: &HashedFile) -> Comparison {
     } else {
         Verdict::of(closeness)
     };
-    let (items_a, items_b) = (Item::of_file(a), Item::of_file(b));
+    let (items_a, items_b) = (Tensor::of_file(a), Tensor::of_file(b));
     let mut tensors = pair(&items_a, &items_b);
     let finding = Finding::of(&tensors, &items_a, &items_b);
     let tally = Tally::of_pairs(&tensors, &items_a, &items_b);

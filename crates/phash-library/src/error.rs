@@ -25,7 +25,7 @@ pub enum Error {
         source: phash_index::Error,
     },
     /// The file of an index segment cannot be used. Answers are complete without it, only slower.
-    #[error("index segment: {source}; searching goes on without it, and the next ingest builds it again")]
+    #[error("index segment: {source}; the next ingest or import builds it again")]
     SegmentFile {
         /// What is wrong with the file.
         source: Arc<phash_store::Error>,
@@ -57,7 +57,9 @@ pub enum Error {
         got: String,
     },
     /// A file of raw codes, or an export, cannot be read.
-    #[error("{name}: cannot be read: {source}")]
+    #[error(
+        "{name}: cannot be read: {source}; check the path, and that it is a file that this user may read"
+    )]
     CodeFile {
         /// The file.
         name: String,
@@ -66,7 +68,7 @@ pub enum Error {
     },
     /// Two codes of one label: the same file twice, or labels that are no names.
     #[error(
-        "{name}{place}: the label {label:?} is there already; is it imported a second time? labels of several codes must be allowed"
+        "{name}{place}: the label {label:?} is there already; was the file imported before? Else let several codes have one label"
     )]
     LabelTwice {
         /// The file.
@@ -118,14 +120,16 @@ pub enum Error {
     },
     /// A model without a single feature in the views to be searched.
     #[error(
-        "{name}: has no code in the view(s) searched: its tensors are integers, or too small or too few to be recognised"
+        "{name}: has no code in the view(s) searched: its tensors are integers, or too small or too few to be recognised; `phashdb hash` tells which views have one"
     )]
     NoCode {
         /// The file, or the id.
         name: String,
     },
     /// An export cannot be written.
-    #[error("{name}: cannot be written: {source}")]
+    #[error(
+        "{name}: cannot be written: {source}; check its directory and the free space, or name another file"
+    )]
     ExportFile {
         /// The file.
         name: String,
@@ -139,7 +143,7 @@ pub enum Error {
         path: PathBuf,
         /// The one that it should be joined with.
         other: PathBuf,
-        /// In what they differ.
+        /// Why, and what can be merged.
         differs: String,
     },
     /// The cancellation flag was raised.

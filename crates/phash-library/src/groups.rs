@@ -89,7 +89,8 @@ pub struct Grouping {
 
 /// Groups models.
 ///
-/// Exact: every pair within `max_e_value` is found. One search a model and view over all models, plus the pairs found.
+/// Exact: every pair within `max_e_value` is found. One search over all models for each view of each model with other contents,
+/// plus the pairs found.
 ///
 /// # Errors
 /// If an index segment cannot be built (a fault of this program).
@@ -97,8 +98,7 @@ pub fn group(models: &[Fingerprint], max_e_value: f64) -> Result<Grouping> {
     let grouper = Grouper::new(models, max_e_value)?;
     // Models have ids of 32 bits, as everywhere: more do not fit in memory.
     let mut sets = UnionFind::new(u32::try_from(models.len()).unwrap_or(u32::MAX));
-    grouper.join_identical(&mut sets);
-    for model in 0..sets.len() {
+    for model in grouper.join_identical(&mut sets) {
         for other in grouper.matches(model as usize) {
             sets.unite(model, other);
         }
@@ -138,11 +138,18 @@ impl<'m> Grouper<'m> {
         Ok(Self { models, max_e_value, compared_with, searches })
     }
 
-    fn join_identical(&self, sets: &mut UnionFind) {
+    /// Joins models of the same contents, and gives the first one of each: what matches it matches the others.
+    fn join_identical(&self, sets: &mut UnionFind) -> Vec<u32> {
         let mut first = std::collections::HashMap::new();
+        let mut distinct = Vec::new();
         for (number, model) in (0..sets.len()).zip(self.models) {
-            sets.unite(number, *first.entry(model.content_digest).or_insert(number));
+            let same = *first.entry(model.content_digest).or_insert(number);
+            sets.unite(number, same);
+            if same == number {
+                distinct.push(number);
+            }
         }
+        distinct
     }
 
     /// The models that match this one, by the E-value.

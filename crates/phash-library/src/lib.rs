@@ -42,14 +42,14 @@ pub use compare::{Comparison, compare};
 pub use error::{Error, Result};
 pub use event::Event;
 pub use exchange::{
-    ExchangeFormat, Exported, ImportInput, Imported, TransferCounts, TransferEvent, export, export_file,
+    ExchangeFormat, ExchangeInput, Exported, Imported, TransferCounts, TransferEvent, export, export_file,
     import,
 };
 pub use explain::ExplainedSearch;
 pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
-pub use merge::{Merged, merge, merge_items};
+pub use merge::{Merged, merge};
 pub use migrate::{Migration, migrate};
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use phash_core::{CODE_WORDS, PerView, View};
+use phash_core::{CODE_WORDS, Digest, PerView, View};
 use phash_store::{CodeView, Contents, Error as StoreError, OpenOptions, Reader};
 
 use crate::error::{Error, Result};
@@ -94,8 +94,7 @@ pub(crate) fn check_parameters(dir: &Path, reader: &Reader) -> Result<()> {
     }
     let describe = |schema: &phash_store::Schema| {
         let views: Vec<&str> = schema.views.iter().map(|view| view.name.as_str()).collect();
-        let parameters: String = schema.parameters.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{parameters}, views {}", views.join(" "))
+        format!("{}, views {}", Digest(schema.parameters), views.join(" "))
     };
     Err(StoreError::ParametersDiffer {
         path: dir.to_owned(),

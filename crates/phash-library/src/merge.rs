@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use phash_core::Digest;
 use phash_store::{Contents, OpenOptions, Reader, Schema, Store, Writer};
 
 use crate::error::{Error, Result};
@@ -20,16 +21,6 @@ pub struct Merged {
     pub cancelled: bool,
 }
 
-/// How many models or raw codes the databases hold together: the size of the work of [`merge`].
-///
-/// # Errors
-/// [`Error::Store`] if one cannot be opened.
-pub fn merge_items(databases: &[PathBuf]) -> Result<u64> {
-    databases.iter().try_fold(0, |sum: u64, dir| {
-        Ok(sum.saturating_add(Reader::open(dir, OpenOptions::default())?.live_count().into()))
-    })
-}
-
 /// Puts all that is in `databases` into the one at `out`, which is created if there is none; what it holds counts as first.
 ///
 /// * A model whose contents are there already is a duplicate: the first one stays as it is, with its codes, format and time, and
@@ -39,12 +30,12 @@ pub fn merge_items(databases: &[PathBuf]) -> Result<u64> {
 ///   times is there as often afterwards as in the database that has it most often.
 /// * What was removed does not come along. Times, digests, versions and features do. Index segments are built at the end.
 ///
-/// `reading` says how the databases are read. Time linear in them (raw codes: for each 4 million codes at `out`); memory of some models, or 200 MB at most, and a
-/// bit for each duplicate, besides what is mapped.
+/// `reading` says how the databases are read. Time linear in them (raw codes: for each 4 million codes at `out`); memory of some
+/// models, or 200 MB at most, and a bit for each duplicate, besides what is mapped.
 ///
 /// # Errors
-/// [`Error::NotMergeable`] if contents, widths, views or hash parameters differ, or `out` is one of them, and [`Error::Store`] if one of
-/// them cannot be opened: nothing is written. Later errors, of damage among others, leave what was told as committed.
+/// [`Error::NotMergeable`] if contents, widths, views or hash parameters differ, or `out` is one of them, and [`Error::Store`] if
+/// one of them cannot be opened: nothing is written. Later errors, of damage among others, leave what was told as committed.
 pub fn merge(
     out: &Path,
     databases: &[PathBuf],
@@ -55,7 +46,8 @@ pub fn merge(
     let mut readers = Vec::with_capacity(databases.len());
     for dir in databases {
         if std::fs::canonicalize(dir).ok().is_some_and(|dir| std::fs::canonicalize(out).ok() == Some(dir)) {
-            let (other, differs) = (out.to_owned(), "it is the database that is written".to_owned());
+            let (other, differs) =
+                (out.to_owned(), "it is the database that is written; leave it out".to_owned());
             return Err(Error::NotMergeable { path: dir.clone(), other, differs });
         }
         readers.push(Reader::open(dir, reading)?);
@@ -74,6 +66,9 @@ pub fn merge(
     }
     let schema = first.schema().clone();
     drop(existing);
+    events(TransferEvent::Planned {
+        items: readers.iter().map(|reader| u64::from(reader.live_count())).sum(),
+    });
     let mut intake = Intake::open(out, &schema, cancel, events)?;
     let mut merged = Merged { databases: Vec::with_capacity(readers.len()), cancelled: false };
     for reader in &readers {
@@ -104,7 +99,10 @@ fn difference(ours: &Schema, theirs: &Schema) -> Option<String> {
         return None;
     }
     if ours.contents != theirs.contents {
-        return Some(format!("it holds {}, the other {}", theirs.contents, ours.contents));
+        return Some(format!(
+            "it holds {}, the other {}; merge each kind by itself",
+            theirs.contents, ours.contents
+        ));
     }
     let views = |schema: &Schema| {
         let view = |view: &phash_store::ViewSpec| format!("{} of {} bits", view.name, view.words * 64);
@@ -112,14 +110,25 @@ fn difference(ours: &Schema, theirs: &Schema) -> Option<String> {
     };
     if ours.contents == Contents::Codes {
         let bits = |schema: &Schema| schema.views.first().map_or(0, |view| view.words * 64);
-        return Some(format!("its codes have {} bits, those of the other {}", bits(theirs), bits(ours)));
+        return Some(format!(
+            "its codes have {} bits, those of the other {}; merge each width by itself",
+            bits(theirs),
+            bits(ours)
+        ));
     }
     if ours.views != theirs.views {
-        return Some(format!("its views are {}, those of the other {}", views(theirs), views(ours)));
+        return Some(format!(
+            "its views are {}, those of the other {}; ingest the files of one of them anew",
+            views(theirs),
+            views(ours)
+        ));
     }
-    let hex =
-        |schema: &Schema| schema.parameters[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Some(format!("its hash parameters are {}..., those of the other {}...", hex(theirs), hex(ours)))
+    let [ours, theirs] = [ours, theirs].map(|schema| Digest(schema.parameters).to_string());
+    Some(format!(
+        "its hash parameters are {}..., those of the other {}...; ingest the files of one of them anew",
+        &theirs[..16],
+        &ours[..16]
+    ))
 }
 
 fn models(reader: &Reader, intake: &mut Intake<'_>) -> Result<()> {

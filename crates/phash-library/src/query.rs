@@ -12,7 +12,7 @@ use crate::explain::ExplainedSearch;
 use crate::library::Library;
 use crate::pipeline::HashedFile;
 use crate::raw::CodeMode;
-use crate::verdict::{Closeness, MATCH_E_VALUE, closeness};
+use crate::verdict::{Closeness, MATCH_E_VALUE, Verdict, closeness};
 
 /// Which stored models are wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub struct Hit {
     pub id: u32,
     /// The path as it was given when the model was ingested.
     pub label: String,
+    /// The file that had this label, as an absolute path.
+    pub path: String,
     /// Other labels with the same contents.
     pub also: Vec<String>,
     /// Whether every label has since got a newer version with other contents.
@@ -79,6 +81,8 @@ pub struct Hit {
     pub identical: bool,
     /// Whether the stored model has too few features to be sure of anything.
     pub weak: bool,
+    /// The relation in a word, by the searched views.
+    pub verdict: Verdict,
     /// The distance in the closest searched view, and the E-value of all of them together.
     pub closeness: Closeness,
     /// The distance in each searched view, in bits.
@@ -221,20 +225,26 @@ impl Library {
         let views = self.distances(query, id, searched);
         let Some(closeness) = closeness(&views, &features, models) else { return Ok(None) };
         let superseded = row.sources.iter().all(|source| !source.current);
-        let mut labels: Vec<String> = Vec::new();
-        for source in row.sources.iter().filter(|source| source.current || superseded) {
+        let (mut path, mut labels) = (String::new(), Vec::new());
+        for source in row.sources.into_iter().filter(|source| source.current || superseded) {
+            if labels.is_empty() {
+                path = source.path;
+            }
             if !labels.contains(&source.label) {
-                labels.push(source.label.clone());
+                labels.push(source.label);
             }
         }
         let mut labels = labels.into_iter();
+        let identical = query.content_digest == Some(row.content_digest);
         Ok(Some(Hit {
             id,
             label: labels.next().unwrap_or_default(),
+            path,
             also: labels.collect(),
             superseded,
-            identical: query.content_digest == Some(row.content_digest),
+            identical,
             weak: row.weak,
+            verdict: if identical { Verdict::IdenticalContents } else { Verdict::of(Some(closeness)) },
             closeness,
             views,
             features,

@@ -2,11 +2,12 @@
 //! is indexed in segments that grow geometrically, so that there are few of them and each code is indexed again only
 //! O(log n) times.
 
+use std::io::{self, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use phash_code::Codes as _;
+use phash_code::Codes;
 use phash_core::View;
 use phash_index::{BuildParams, Layout};
 use phash_store::{CodeView, Contents, OpenOptions, Reader, Writer};
@@ -103,26 +104,39 @@ pub(crate) fn build_view<const W: usize>(
     let params = params.with_layout(layout);
     starts(ids.end - ids.start, layout);
     debug_assert!(ids.end <= search.codes().len(), "only committed codes are indexed");
-    let mut failure = None;
     writer.drop_segments(view, ids.clone())?;
-    let written = writer.add_segment_with(view, ids.clone(), &mut |out| {
-        let codes = search.codes();
-        let written = phash_index::write_segment_until(codes, ids.clone(), None, &params, cancel, out);
+    write_segment(view, search.codes(), ids.clone(), &params, cancel, &mut |write| {
+        writer.add_segment_with(view, ids.clone(), write)
+    })?;
+    writer.commit()?;
+    Ok(())
+}
+
+/// Writes an index segment over `ids` into the file that `add` makes for it.
+pub(crate) fn write_segment<const W: usize>(
+    view: &str,
+    codes: &(impl Codes<W> + Sync),
+    ids: Range<u32>,
+    params: &BuildParams,
+    cancel: &AtomicBool,
+    add: &mut dyn FnMut(&mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> phash_store::Result<()>,
+) -> Result<()> {
+    let mut failure = None;
+    let written = add(&mut |out| {
+        let written = phash_index::write_segment_until(codes, ids.clone(), None, params, cancel, out);
         written.map(drop).map_err(|error| match error {
             phash_index::Error::Io(error) => error,
             other => {
                 failure = Some(other);
-                std::io::Error::other("the segment could not be built")
+                io::Error::other("the segment could not be built")
             }
         })
     });
     match failure {
-        Some(phash_index::Error::Cancelled) => return Err(Error::Cancelled),
-        Some(source) => return Err(Error::Index { view: view.to_owned(), source }),
-        None => written?,
+        Some(phash_index::Error::Cancelled) => Err(Error::Cancelled),
+        Some(source) => Err(Error::Index { view: view.to_owned(), source }),
+        None => Ok(written?),
     }
-    writer.commit()?;
-    Ok(())
 }
 
 /// Drops the view's first segment that cannot be used and those behind it, so that they are built again.

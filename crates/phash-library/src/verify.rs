@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use phash_code::Codes;
+use phash_code::{Code, Codes};
 use phash_index::Segment;
 use phash_store::{Contents, Damage, OpenOptions, Reader, VerifyReport, ViewSpec};
 
@@ -80,8 +80,11 @@ fn check_view<const W: usize>(
             if segment.ids() != ids {
                 return Err(phash_index::Error::BeyondCodes { ids: segment.ids(), codes: codes.len() });
             }
-            segment.verify_against(&codes)
+            segment.verify_against(&UntilCancelled { codes: &codes, cancel })
         });
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(ControlFlow::Break(()));
+        }
         if let Err(error) = checked {
             report.damages.push(Damage {
                 what: format!("index segment of view {} (migrate builds it again)", view.name),
@@ -91,4 +94,41 @@ fn check_view<const W: usize>(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// Codes that are gone once the flag is raised, which soon ends whatever goes through them.
+struct UntilCancelled<'a, C> {
+    codes: &'a C,
+    cancel: &'a AtomicBool,
+}
+
+impl<const W: usize, C: Codes<W>> Codes<W> for UntilCancelled<'_, C> {
+    fn len(&self) -> u32 {
+        self.codes.len()
+    }
+
+    fn run(&self, id: u32) -> &[Code<W>] {
+        if self.cancel.load(Ordering::Relaxed) { &[] } else { self.codes.run(id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phash_index::{BuildParams, build_segment};
+
+    use super::*;
+
+    #[test]
+    fn comparing_a_segment_with_its_codes_ends_when_the_flag_is_raised() {
+        let code = |n: u64| Code::from_bytes(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).unwrap();
+        let codes: Vec<Code<1>> = (0..1_000).map(code).collect();
+        let bytes = build_segment(&codes, 0..1_000, &BuildParams::default()).unwrap();
+        let check = |raised: bool| {
+            let segment = Segment::<1, _>::open(bytes.clone()).unwrap();
+            let cancel = AtomicBool::new(raised);
+            segment.verify_against(&UntilCancelled { codes: &codes, cancel: &cancel })
+        };
+        check(false).unwrap();
+        assert!(matches!(check(true), Err(phash_index::Error::MissingCode { .. })));
+    }
 }

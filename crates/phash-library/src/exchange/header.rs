@@ -1,6 +1,7 @@
 //! Owns [`Header`]: what an export says of itself, as JSON: the first line of JSON lines, and the value of the key `phashdb` in
 //! the metadata of a Parquet file. What must hold: a header that is accepted gives a valid schema.
 
+use phash_core::Digest;
 use phash_store::{Contents, Schema, ViewSpec};
 use serde::{Deserialize, Serialize};
 
@@ -30,13 +31,12 @@ struct View {
 
 impl Header {
     pub(crate) fn new(schema: &Schema, items: Option<u64>) -> Self {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let view = |view: &ViewSpec| View { name: view.name.clone(), bits: view.words * 64 };
         Self {
             r#type: TYPE.to_owned(),
             version: VERSION,
             contents: schema.contents.to_string(),
-            parameters: (schema.contents == Contents::Models).then(|| hex(&schema.parameters)),
+            parameters: (schema.contents == Contents::Models).then(|| Digest(schema.parameters).to_string()),
             views: schema.views.iter().map(view).collect(),
             items,
         }

@@ -23,7 +23,7 @@ use crate::walk::path_text;
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
 
 /// A file that [`export`](fn@crate::export) wrote, or another program in its format; opened.
-pub struct ImportInput {
+pub struct ExchangeInput {
     name: String,
     begin: Vec<u8>,
     rest: Rest,
@@ -34,13 +34,16 @@ enum Rest {
     Stream(Box<dyn Read + Send>),
 }
 
-impl std::fmt::Debug for ImportInput {
+impl std::fmt::Debug for ExchangeInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportInput").field("name", &self.name).field("parquet", &self.is_parquet()).finish()
+        f.debug_struct("ExchangeInput")
+            .field("name", &self.name)
+            .field("parquet", &self.is_parquet())
+            .finish()
     }
 }
 
-impl ImportInput {
+impl ExchangeInput {
     /// Opens a file. Its format is told by its first bytes.
     ///
     /// # Errors
@@ -244,7 +247,7 @@ pub struct Imported {
 /// [`Error::Store`], among others because the database holds something else: what was told as committed is stored, nothing else.
 pub fn import(
     dir: &Path,
-    input: ImportInput,
+    input: ExchangeInput,
     cancel: &AtomicBool,
     read: &dyn Fn(u64),
     events: &mut dyn FnMut(TransferEvent<'_>),

@@ -24,6 +24,11 @@ const CODES_A_LOOK: u64 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransferEvent<'a> {
+    /// What is to be done in all, as far as it is known; told first, by [`merge`](fn@crate::merge) alone.
+    Planned {
+        /// Models or raw codes.
+        items: u64,
+    },
     /// It was there already: the contents of a model, or a raw code with its label. Durable.
     Duplicate {
         /// Which input, from 0.

@@ -19,7 +19,7 @@ mod record;
 mod rows;
 
 pub use export::{ExchangeFormat, Exported, export, export_file};
-pub use import::{ImportInput, Imported, import};
+pub use import::{ExchangeInput, Imported, import};
 pub(crate) use intake::Intake;
 pub use intake::{TransferCounts, TransferEvent};
 pub(crate) use known::duplicates;

@@ -1,8 +1,7 @@
 //! Raw codes: databases of binary codes without models, whatever hash made them. Import, search, groups of duplicates and
 //! a measurement, each for the width that the database has.
 //!
-//! Widths are known at run time here and at compile time below: [`library::CodeLibrary`] is the one place where the
-//! first becomes the second.
+//! Widths are known at run time here and at compile time below: [`sized`] is the one place where the first becomes the second.
 
 mod code;
 mod dups;

@@ -13,7 +13,7 @@ use phash_store::{CodeView, Reader};
 use roaring::RoaringBitmap;
 
 use super::evidence::radius_for_p_value;
-use super::item::Item;
+use super::tensor::Tensor;
 use crate::error::Result;
 
 /// Of more candidates only those with the most clues are looked at.
@@ -83,7 +83,7 @@ pub(super) fn clue_p_value(stored_tensors: u32) -> f64 {
 pub(super) fn clues(
     reader: &Reader,
     codes: &StoredCodes<'_>,
-    items: &[Item],
+    items: &[Tensor],
     except: Option<u32>,
 ) -> Result<Clues> {
     let wanted = PerView::from_fn(|view| wanted(items, view, clue_p_value(codes.len())));
@@ -107,9 +107,9 @@ pub(super) fn clues(
 /// An item's code, the radius of its clues, and its number. Equal codes once.
 type Wanted = (ModelCode, u32, usize);
 
-fn wanted(items: &[Item], view: View, max_p: f64) -> Vec<Wanted> {
+fn wanted(items: &[Tensor], view: View, max_p: f64) -> Vec<Wanted> {
     let mut seen = BTreeSet::new();
-    let code = |(number, item): (usize, &Item)| {
+    let code = |(number, item): (usize, &Tensor)| {
         let hash = item.views[view];
         let code = hash.code.filter(|code| seen.insert((*code, hash.features)))?;
         Some((code, radius_for_p_value(view, hash.features, max_p)?, number))

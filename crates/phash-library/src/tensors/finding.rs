@@ -2,9 +2,9 @@
 //! are here and nowhere else (docs/cli.md repeats them).
 
 use super::head::heads;
-use super::item::Item;
 use super::pairing::TensorPair;
 use super::standing::{Standing, Tally};
+use super::tensor::Tensor;
 
 /// Beyond so many names a list is cut.
 const MAX_NAMES: usize = 3;
@@ -59,7 +59,7 @@ pub enum Finding {
 
 impl Finding {
     /// The finding on two models' pairs of tensors: only those with a code count.
-    pub(crate) fn of(pairs: &[TensorPair], a: &[Item], b: &[Item]) -> Self {
+    pub(crate) fn of(pairs: &[TensorPair], a: &[Tensor], b: &[Tensor]) -> Self {
         let coded: Vec<&TensorPair> = pairs.iter().filter(|pair| pair.has_code(a, b)).collect();
         let tally = Tally::of_pairs(pairs, a, b);
         let (found, changed, of) = (tally.found(), tally.changed, tally.decidable());
@@ -159,7 +159,7 @@ fn tensors(count: usize) -> String {
 }
 
 /// The names of what was not kept: what was replaced or removed first, then the most changed.
-fn tampered_names(coded: &[&TensorPair], a: &[Item]) -> Vec<String> {
+fn tampered_names(coded: &[&TensorPair], a: &[Tensor]) -> Vec<String> {
     let mut touched: Vec<&&TensorPair> =
         coded.iter().filter(|pair| is_lost(pair) || pair.standing == Standing::Changed).collect();
     touched.sort_by_key(|pair| severity(pair));
@@ -183,9 +183,9 @@ mod tests {
     use super::*;
     use crate::tensors::Matched;
 
-    fn items(count: usize) -> Vec<Item> {
+    fn items(count: usize) -> Vec<Tensor> {
         let views = PerView::from_fn(|_| ViewHash { code: Some(ModelCode::ZERO), features: 1_000 });
-        let item = |number: usize| Item {
+        let item = |number: usize| Tensor {
             name: format!("t{number}"),
             dtype: "F32".to_owned(),
             shape: vec![64, 64],

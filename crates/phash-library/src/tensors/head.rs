@@ -1,7 +1,7 @@
 //! Owns the guess which tensors are a model's head: what is put on a backbone for one task. A guess by names, and where they
 //! say nothing, the last tensor.
 
-use super::item::Item;
+use super::tensor::Tensor;
 
 /// Parts of names that heads have.
 const WORDS: [&str; 14] = [
@@ -25,14 +25,14 @@ const OTHER: [&str; 8] = ["attention", "attn", "multi", "multihead", "encoder", 
 
 /// Whether each tensor belongs to the head. Matrices do, with a code or too small for one; at most two, or a fifth of them: else
 /// the names mean something else, and only the last one with a code does.
-pub(super) fn heads(items: &[Item]) -> Vec<bool> {
+pub(super) fn heads(items: &[Tensor]) -> Vec<bool> {
     let matrices = items.iter().filter(|item| item.is_matrix()).count();
     let named: Vec<bool> = items.iter().map(|item| item.is_matrix() && is_named_head(&item.name)).collect();
     let count = named.iter().filter(|&&head| head).count();
     if (1..=(matrices / 5).max(2)).contains(&count) {
         return named;
     }
-    let last = items.iter().rposition(Item::has_code);
+    let last = items.iter().rposition(Tensor::has_code);
     (0..items.len()).map(|number| Some(number) == last).collect()
 }
 

@@ -8,8 +8,8 @@ use std::collections::hash_map::Entry;
 use phash_core::PerView;
 
 use super::evidence::{MAX_CHANCE, chance, is_decidable};
-use super::item::Item;
 use super::standing::{Standing, is_near};
+use super::tensor::Tensor;
 use crate::verdict::distances;
 
 /// Within one shape, every pair of tensors is compared if there are at most this many pairs; beyond, only tensors of
@@ -45,7 +45,7 @@ impl TensorPair {
     }
 
     /// Whether the tensor (the first model's, if it is there) has a code: those without one are too small to count.
-    pub(crate) fn has_code(&self, a: &[Item], b: &[Item]) -> bool {
+    pub(crate) fn has_code(&self, a: &[Tensor], b: &[Tensor]) -> bool {
         match (self.a, self.b) {
             (Some(number), _) => a[number].has_code(),
             (None, Some(number)) => b[number].has_code(),
@@ -81,7 +81,7 @@ impl Matched {
 
 /// Matches the tensors of two models. O(tensors log tensors), and within one shape O(n^2) up to 4 million pairs. The pairs come in
 /// the order of `a`, what is only in `b` at the end.
-pub(crate) fn pair(a: &[Item], b: &[Item]) -> Vec<TensorPair> {
+pub(crate) fn pair(a: &[Tensor], b: &[Tensor]) -> Vec<TensorPair> {
     let mut pairing = Pairing::new(a, b);
     pairing.match_bytes();
     pairing.match_codes();
@@ -91,8 +91,8 @@ pub(crate) fn pair(a: &[Item], b: &[Item]) -> Vec<TensorPair> {
 }
 
 struct Pairing<'a> {
-    a: &'a [Item],
-    b: &'a [Item],
+    a: &'a [Tensor],
+    b: &'a [Tensor],
     free_a: Vec<bool>,
     free_b: Vec<bool>,
     pairs: Vec<TensorPair>,
@@ -101,12 +101,12 @@ struct Pairing<'a> {
 }
 
 impl<'a> Pairing<'a> {
-    fn new(a: &'a [Item], b: &'a [Item]) -> Self {
+    fn new(a: &'a [Tensor], b: &'a [Tensor]) -> Self {
         let peers = count_axes(b.iter().filter(|item| item.has_code()));
         Self { a, b, free_a: vec![true; a.len()], free_b: vec![true; b.len()], pairs: Vec::new(), peers }
     }
 
-    fn peers(&self, item: &Item) -> usize {
+    fn peers(&self, item: &Tensor) -> usize {
         self.peers.get(item.axes.as_slice()).copied().unwrap_or(0)
     }
 
@@ -126,7 +126,7 @@ impl<'a> Pairing<'a> {
 
     /// Equal bytes, equal type, equal axes; of several, the one with the same name, then the first free one.
     fn match_bytes(&mut self) {
-        fn key(item: &Item) -> Option<([u8; 32], &str, &[u64])> {
+        fn key(item: &Tensor) -> Option<([u8; 32], &str, &[u64])> {
             Some((item.bytes_digest?.0, item.dtype.as_str(), item.axes.as_slice()))
         }
         let (a, b) = (self.a, self.b);
@@ -162,7 +162,7 @@ impl<'a> Pairing<'a> {
 
     /// Among the free tensors of the same axes, the nearest pair first.
     fn match_codes(&mut self) {
-        fn by_axes<'i>(items: &'i [Item], free: &[bool]) -> BTreeMap<&'i [u64], Vec<usize>> {
+        fn by_axes<'t>(items: &'t [Tensor], free: &[bool]) -> BTreeMap<&'t [u64], Vec<usize>> {
             let mut groups: BTreeMap<&[u64], Vec<usize>> = BTreeMap::new();
             for (number, item) in items.iter().enumerate() {
                 if free[number] && item.has_code() {
@@ -281,7 +281,7 @@ impl<'a> Pairing<'a> {
 }
 
 /// How many of the tensors have the same axes.
-fn count_axes<'i>(items: impl IntoIterator<Item = &'i Item>) -> BTreeMap<&'i [u64], usize> {
+fn count_axes<'t>(items: impl IntoIterator<Item = &'t Tensor>) -> BTreeMap<&'t [u64], usize> {
     let mut counts = BTreeMap::new();
     for item in items {
         *counts.entry(item.axes.as_slice()).or_insert(0) += 1;
@@ -291,7 +291,7 @@ fn count_axes<'i>(items: impl IntoIterator<Item = &'i Item>) -> BTreeMap<&'i [u6
 
 /// What became of a tensor without a partner: removed, or added, if it would have been recognised among the other model's
 /// tensors, of which so many have each axes.
-fn without_partner(item: &Item, others: &BTreeMap<&[u64], usize>, standing: Standing) -> Standing {
+fn without_partner(item: &Tensor, others: &BTreeMap<&[u64], usize>, standing: Standing) -> Standing {
     let peers = others.get(item.axes.as_slice()).copied().unwrap_or(0);
     let certain = peers == 0 || !item.has_code() || is_decidable(&item.views, peers);
     if certain { standing } else { Standing::TooSmall }

@@ -9,10 +9,10 @@ use phash_core::PerView;
 
 use super::clues::{MAX_CANDIDATES, StoredCodes, clues};
 use super::finding::Finding;
-use super::item::Item;
 use super::pairing::{TensorPair, pair};
 use super::standing::{Standing, Tally};
 use super::story::Story;
+use super::tensor::Tensor;
 use crate::error::{Error, Result};
 use crate::library::Library;
 use crate::pipeline::HashedFile;
@@ -91,7 +91,7 @@ pub struct PartHit {
 #[derive(Debug)]
 pub(super) struct Match {
     pub(super) hit: PartHit,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<Tensor>,
     pub(super) pairs: Vec<TensorPair>,
 }
 
@@ -105,7 +105,7 @@ impl Library {
     /// [`Error::NoCode`] if no tensor has a code, [`Error::Store`] if the database cannot be read.
     pub fn parts(&self, file: &HashedFile, limits: PartsLimits) -> Result<Parts> {
         let codes = StoredCodes::open(self.reader())?;
-        self.parts_of(&Item::of_file(file), &codes, &Query::from(file), limits)
+        self.parts_of(&Tensor::of_file(file), &codes, &Query::from(file), limits)
     }
 
     /// Where the tensors of a stored model stand in others.
@@ -120,12 +120,12 @@ impl Library {
 
     fn parts_of(
         &self,
-        items: &[Item],
+        items: &[Tensor],
         codes: &StoredCodes<'_>,
         query: &Query,
         limits: PartsLimits,
     ) -> Result<Parts> {
-        if !items.iter().any(Item::has_code) {
+        if !items.iter().any(Tensor::has_code) {
             return Err(Error::NoCode { name: query.name.clone() });
         }
         let clues = clues(self.reader(), codes, items, query.except)?;
@@ -155,16 +155,16 @@ impl Library {
     }
 
     /// The tensors of a stored model.
-    fn stored_items(&self, id: u32, codes: &StoredCodes<'_>) -> Result<Vec<Item>> {
+    fn stored_items(&self, id: u32, codes: &StoredCodes<'_>) -> Result<Vec<Tensor>> {
         let rows = self.reader().tensors(id)?;
-        Ok(rows.into_iter().map(|row| Item::stored(codes.of(row.id), row)).collect())
+        Ok(rows.into_iter().map(|row| Tensor::stored(codes.of(row.id), row)).collect())
     }
 
     /// The query's tensors in a stored model; `None` if none stands there.
     fn match_model(
         &self,
         id: u32,
-        items: &[Item],
+        items: &[Tensor],
         codes: &StoredCodes<'_>,
         whole_e_value: Option<f64>,
     ) -> Result<Option<Match>> {
@@ -196,9 +196,9 @@ impl Library {
 }
 
 /// The share of the weights found.
-fn weights_share(items: &[Item], places: &[Option<Place>]) -> f64 {
+fn weights_share(items: &[Tensor], places: &[Option<Place>]) -> f64 {
     let coded = || items.iter().zip(places).filter(|(item, _)| item.has_code());
-    let weights = |item: &Item| item.weights() as f64;
+    let weights = |item: &Tensor| item.weights() as f64;
     let all: f64 = coded().map(|(item, _)| weights(item)).sum();
     let found = coded().filter(|(_, place)| place.as_ref().is_some_and(Place::is_found));
     found.map(|(item, _)| weights(item)).sum::<f64>() / all.max(1.0)
@@ -212,7 +212,7 @@ impl Place {
 }
 
 /// The number of unrelated models expected with as much of the query: by the whole (which counts half), or by its tensors.
-fn e_value(items: &[Item], pairs: &[TensorPair], models: u64, whole: Option<f64>) -> f64 {
+fn e_value(items: &[Tensor], pairs: &[TensorPair], models: u64, whole: Option<f64>) -> f64 {
     let tensors = items.iter().filter(|item| item.has_code()).count();
     let chances = pairs.iter().map(|pair| pair.chance).filter(|&chance| chance < 1.0).collect();
     let by_tensors = models as f64 * p_value_of_tensors(tensors, chances);
@@ -240,8 +240,8 @@ fn order(found: &Match) -> (f64, usize, u64, u32) {
     (-hit.weights_share, usize::MAX - hit.tally.kept, bits, hit.id)
 }
 
-fn places_of(items: &[Item], models: &[PartHit]) -> Vec<TensorPlaces> {
-    let places = |(number, item): (usize, &Item)| {
+fn places_of(items: &[Tensor], models: &[PartHit]) -> Vec<TensorPlaces> {
+    let places = |(number, item): (usize, &Tensor)| {
         let mut found: Vec<(usize, &Place)> = Vec::new();
         for (model, hit) in models.iter().enumerate() {
             found.extend(

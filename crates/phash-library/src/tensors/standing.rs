@@ -4,8 +4,8 @@
 use phash_core::{CODE_BITS, PerView, ViewHash};
 
 use super::evidence::{MAX_CHANCE, chance, is_decidable};
-use super::item::Item;
 use super::pairing::TensorPair;
+use super::tensor::Tensor;
 use crate::verdict::distances;
 
 /// Codes at most this far apart in more than half of the views are those of the same weights, in another precision or layout.
@@ -112,7 +112,7 @@ impl Tally {
     }
 
     /// Counts the pairs of two models' tensors: those with a code.
-    pub(crate) fn of_pairs(pairs: &[TensorPair], a: &[Item], b: &[Item]) -> Self {
+    pub(crate) fn of_pairs(pairs: &[TensorPair], a: &[Tensor], b: &[Tensor]) -> Self {
         Self::of(pairs.iter().filter(|pair| pair.has_code(a, b)).map(|pair| pair.standing))
     }
 

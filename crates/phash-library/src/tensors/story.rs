@@ -5,10 +5,10 @@ use phash_core::{CODE_BITS, PerView, View};
 
 use super::evidence::MAX_CHANCE;
 use super::finding::Finding;
-use super::item::Item;
 use super::pairing::TensorPair;
 use super::parts::Match;
 use super::standing::{KEPT_BITS, Standing, is_near};
+use super::tensor::Tensor;
 
 /// A tensor that stands in two models comes from the one that is so many times nearer.
 const NEARER: f64 = 4.0;
@@ -55,7 +55,7 @@ pub enum Story {
 
 impl Story {
     /// The story of matches in their order.
-    pub(super) fn of(items: &[Item], matches: &[Match]) -> Self {
+    pub(super) fn of(items: &[Tensor], matches: &[Match]) -> Self {
         let Some(first) = matches.first() else { return Story::Nothing };
         if matches!(first.hit.finding, Finding::SameTensors | Finding::AllKept { .. }) {
             return Story::One;
@@ -84,7 +84,7 @@ impl Story {
 }
 
 /// The model that has most of what the first one lacks, or has only changed, if any has.
-fn joined(items: &[Item], matches: &[Match]) -> Option<Story> {
+fn joined(items: &[Tensor], matches: &[Match]) -> Option<Story> {
     let (first, others) = matches.split_first()?;
     let in_first = partners(items, first);
     let only_in = |other: &Match| {
@@ -119,7 +119,7 @@ fn mean_bits_of_found(found: &Match) -> f64 {
 }
 
 /// The two models between which most tensors lie, if there are such.
-fn between(items: &[Item], matches: &[Match]) -> Option<Story> {
+fn between(items: &[Tensor], matches: &[Match]) -> Option<Story> {
     let parents = &matches[..matches.len().min(MAX_PARENTS)];
     let far: Vec<f64> = parents.iter().map(mean_bits_of_found).collect();
     let nearest = far.iter().copied().fold(f64::INFINITY, f64::min);
@@ -139,7 +139,7 @@ fn between(items: &[Item], matches: &[Match]) -> Option<Story> {
     best.map(|(_, story)| story)
 }
 
-fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -> Option<(f64, Story)> {
+fn is_between(items: &[Tensor], [(x, first), (y, second)]: [(usize, &Match); 2]) -> Option<(f64, Story)> {
     let of = first.hit.tally.decidable().max(second.hit.tally.decidable());
     let (in_first, in_second) = (partners(items, first), partners(items, second));
     let (mut tensors, mut ways) = (0, PerView::<Ways>::default());
@@ -152,7 +152,7 @@ fn is_between(items: &[Item], [(x, first), (y, second)]: [(usize, &Match); 2]) -
         }
         tensors += usize::from(a.is_found() && b.is_found());
         for view in View::ALL {
-            let code = |item: &Item| item.views[view].code;
+            let code = |item: &Tensor| item.views[view].code;
             if let (Some(q), Some(a), Some(b)) =
                 (code(item), code(&first.items[in_a]), code(&second.items[in_b]))
             {
@@ -199,7 +199,7 @@ impl Ways {
 }
 
 /// For each tensor of the query the pair that it is in, if any.
-fn partners<'m>(items: &[Item], found: &'m Match) -> Vec<Option<&'m TensorPair>> {
+fn partners<'m>(items: &[Tensor], found: &'m Match) -> Vec<Option<&'m TensorPair>> {
     let mut partners = vec![None; items.len()];
     found
         .pairs

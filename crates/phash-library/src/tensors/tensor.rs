@@ -1,4 +1,4 @@
-//! Owns [`Item`]: a tensor as it is paired with others, whether it was just hashed or is stored.
+//! Owns [`Tensor`]: a tensor as it is paired with others, whether it was just hashed or is stored.
 
 use phash_core::{Digest, ModelCode, PerView, TensorHash, TensorInfo, ViewHash};
 use phash_store::TensorRow;
@@ -8,7 +8,7 @@ use crate::query::features_of;
 
 /// A tensor with its codes.
 #[derive(Clone, Debug)]
-pub(crate) struct Item {
+pub(crate) struct Tensor {
     pub(crate) name: String,
     pub(crate) dtype: String,
     pub(crate) shape: Vec<u64>,
@@ -19,7 +19,7 @@ pub(crate) struct Item {
     pub(crate) bytes_digest: Option<Digest>,
 }
 
-impl Item {
+impl Tensor {
     fn hashed(info: &TensorInfo, hash: &TensorHash) -> Self {
         Self {
             name: info.name.clone(),
