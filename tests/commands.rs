@@ -28,10 +28,15 @@ fn help_of_each_command_states_the_exit_status() {
         "bench",
         "info",
         "list",
+        "rm",
+        "compact",
         "verify",
         "repair",
         "backup",
         "migrate",
+        "merge",
+        "export",
+        "import",
     ];
     for command in all {
         for help in ["-h", "--help"] {
@@ -110,6 +115,80 @@ fn the_library_is_found_by_option_then_environment_then_name() {
     let mut by_option = sandbox.phashdb(["--db", "third.phash", "ingest", "a.safetensors"]);
     by_option.command.env("PHASHDB_DB", "other.phash");
     by_option.run().exits(0).prints("third.phash: 1 model ingested");
+}
+
+#[test]
+fn commands_about_a_library_alone_take_it_as_an_argument() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.run("ingest --db models.phash a.safetensors").exits(0);
+    sandbox.file("codes.hex", b"00000000000000ff a\n00000000000000fe b\n");
+    sandbox.run("import-codes --db codes.phash --bits 64 codes.hex").exits(0);
+    for (command, db) in [
+        ("info", "models.phash"),
+        ("info", "codes.phash"),
+        ("list", "models.phash"),
+        ("list", "codes.phash"),
+        ("verify", "models.phash"),
+        ("compact", "models.phash"),
+        ("migrate", "models.phash"),
+        ("export", "models.phash"),
+        ("dups -r 1", "codes.phash"),
+        ("bench --queries 1", "codes.phash"),
+    ] {
+        sandbox.run(&format!("{command} {db}")).exits(0);
+        sandbox.run(&format!("{command} {db} --db {db}")).exits(2).says("cannot be used with");
+        sandbox
+            .run(&format!("{command} nowhere.phash"))
+            .exits(2)
+            .says("nowhere.phash: not a phashdb database");
+    }
+    assert!(!sandbox.path().join("library.phash").exists());
+}
+
+#[test]
+fn messages_say_models_or_raw_codes_as_the_library_holds_them() {
+    let sandbox = Sandbox::new();
+    for (name, seed) in [("a", 1), ("b", 2)] {
+        sandbox.model(&format!("{name}.safetensors"), seed);
+    }
+    sandbox.run("ingest a.safetensors b.safetensors").exits(0);
+    sandbox.run("export -o out.jsonl").exits(0).says("2 models exported");
+    sandbox.run("merge all.phash library.phash").exits(0).prints("all.phash: 2 models added");
+    sandbox.run("import copy.phash out.jsonl").exits(0).prints("copy.phash: 2 models added");
+    sandbox.run("backup backup.phash").exits(0).prints(", 2 models, ");
+    sandbox.run("repair --salvage saved.phash").exits(0).prints("saved.phash: 2 models saved");
+    sandbox.run("rm a.safetensors").exits(0).prints("library.phash: 1 model removed");
+    sandbox.run("compact").exits(0).prints("; 1 model freed");
+    sandbox.file("codes.hex", b"00000000000000ff a\n00000000000000fe b\n");
+    sandbox.run("import-codes --db codes.phash --bits 64 codes.hex").exits(0);
+    sandbox.run("merge raw.phash codes.phash").exits(0).prints("raw.phash: 2 raw codes added");
+    sandbox.run("rm --db codes.phash a").exits(0).prints("codes.phash: 1 raw code removed");
+}
+
+#[test]
+fn what_the_system_refuses_comes_with_a_remedy() {
+    let sandbox = Sandbox::new();
+    sandbox.model("a.safetensors", 1);
+    sandbox.file("file", b"x");
+    sandbox.run("ingest --db file a.safetensors").exits(2).says("file: ").says("a database is a directory");
+    sandbox
+        .run("import nothing.jsonl")
+        .exits(2)
+        .says("nothing.jsonl: cannot be read: ")
+        .says("check the path");
+    sandbox.run("ingest a.safetensors").exits(0);
+    sandbox
+        .run("export -o none/x.jsonl")
+        .exits(2)
+        .says("none/x.jsonl: cannot be written: ")
+        .says("check its directory");
+    sandbox.run("merge library.phash library.phash").exits(2).says("leave it out");
+    let mut endless = sandbox.phashdb(["rm", "--labels-from", "-"]).stdin(vec![b'x'; (1 << 20) + 1]);
+    endless.command.env("PHASHDB_DB", "library.phash");
+    endless.run().exits(2).says("-: cannot be read: an entry is longer than 1 MiB");
+    sandbox.file("labels", b"\xff\n");
+    sandbox.run("rm --labels-from labels").exits(2).says("labels: cannot be read: labels are UTF-8");
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn raw_codes_are_merged_as_often_as_they_are_in_the_database_that_has_most_of_th
         "\"00000000000000fc\" \"c\"",
     ];
     assert_eq!(listed(), expected);
-    sandbox.run("merge out b a b").exits(0).prints("0 models or raw codes added");
+    sandbox.run("merge out b a b").exits(0).prints("0 raw codes added");
     assert_eq!(listed(), expected);
     sandbox.run("verify --db out").exits(0);
     let csv = sandbox.run("merge --format csv out2 a b").exits(0).stdout();

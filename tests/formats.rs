@@ -211,6 +211,25 @@ fn json_is_one_array_of_the_same_records_as_jsonl() {
 }
 
 #[test]
+fn a_command_that_fails_in_the_middle_leaves_a_whole_array() {
+    let sandbox = Sandbox::new();
+    let codes: String = (0..14_000).map(|n| format!("{n:016x} label of the code {n}\n")).collect();
+    sandbox.file("codes.hex", codes.as_bytes());
+    sandbox.run("--db raw.phash import-codes --bits 64 codes.hex").exits(0);
+    // The text of a label in the second block of three.
+    let path = sandbox.path().join("raw.phash/raw.text");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.windows(4).position(|text| text == b"7500").expect("the label");
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let done = sandbox.run("list raw.phash --format json");
+    let array: Vec<Value> = serde_json::from_str(&done.exits(2).says("raw.text").stdout()).unwrap();
+    assert!((1..14_000).contains(&array.len()), "{}", array.len());
+    // Nothing printed is nothing, not an empty array.
+    assert_eq!(sandbox.run("list nowhere --format json").exits(2).stdout(), "");
+}
+
+#[test]
 fn csv_has_one_header_and_a_row_for_each_result() {
     let sandbox = sandbox();
     let text = sandbox.run("query --format csv --top-k 2 a.safetensors").exits(0).stdout();

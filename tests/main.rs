@@ -24,5 +24,6 @@ mod queries;
 #[cfg(unix)]
 mod readers;
 mod readme;
+mod schema;
 mod support;
 mod upkeep;

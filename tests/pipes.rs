@@ -73,7 +73,7 @@ fn a_list_that_is_none_ends_the_ingest_and_keeps_what_came_before() {
     // Paths come one by one: what was stored before the mistake is told and stays.
     let list = [&b"a.safetensors\n"[..], &vec![b'x'; (1 << 20) + 1]].concat();
     let done = sandbox.phashdb(["ingest", "--json", "--files-from", "-"]).stdin(list).run();
-    done.exits(2).says("-: cannot be read: a path is longer than 1 MiB");
+    done.exits(2).says("-: cannot be read: an entry is longer than 1 MiB");
     assert_eq!(done.of_type("ingested").len(), 1);
     sandbox.file("long", &vec![b'x'; 3 << 20]);
     sandbox.run("--db other.phash ingest --files-from long").exits(2).says("longer than 1 MiB");

@@ -206,7 +206,7 @@ fn a_weak_query_and_a_weak_match_are_marked() {
     done.exits(0)
         .says("warning")
         .says("face-short-range.safetensors: weak: fewer than 2,000 independent features")
-        .prints("face-short-range.safetensors  (identical contents, weak)")
+        .prints("face-short-range.safetensors  (weak)")
         .prints("\nweak: fewer");
     let models = sandbox.run("list --json").of_type("model");
     for (weak, id) in models.iter().map(|model| (model["weak"] == true, &model["id"])) {

@@ -70,7 +70,7 @@ fn removed_raw_codes_are_gone_for_every_command() {
     let groups = sandbox.run("dups --json -r 1");
     assert!(groups.exits(1).of_type("member").is_empty());
     sandbox.run("rm --id 3 --id 77").exits(0).says("id 77 is not there");
-    sandbox.run("compact").exits(0).prints("2 removed models or raw codes freed");
+    sandbox.run("compact").exits(0).prints("2 raw codes freed");
     assert_eq!(ids(&sandbox.run("list --json").exits(0).of_type("code")), [0, 1]);
     sandbox.run("verify").exits(0);
     sandbox.run("rm --id 0 --id 1").exits(0);

@@ -5,7 +5,7 @@ mod codes;
 mod transfer;
 mod upkeep;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -78,6 +78,21 @@ pub(crate) struct GlobalArgs {
     pub(crate) read: ReadArg,
 }
 
+/// The library that a command is about, where it can be named without an option.
+#[derive(Args, Debug)]
+pub(crate) struct DbArg {
+    /// The library [default: that of --db]
+    #[arg(value_name = "DB", conflicts_with = "db")]
+    library: Option<PathBuf>,
+}
+
+impl DbArg {
+    /// It, or else the one that every command takes.
+    pub(crate) fn or<'a>(&'a self, db: &'a Path) -> &'a Path {
+        self.library.as_deref().unwrap_or(db)
+    }
+}
+
 /// How much of a model is read.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadArg {
@@ -131,10 +146,10 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     /// Describe the library: counts, sizes, parameters
     #[command(after_help = EXIT_STATUS)]
-    Info,
+    Info(DbArg),
     /// List the models or raw codes of the library in the order of their ids
     #[command(after_help = EXIT_STATUS)]
-    List,
+    List(DbArg),
     /// Remove models or raw codes from the library, by label or id
     Rm(RmArgs),
     /// Free the space of what was removed

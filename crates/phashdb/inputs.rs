@@ -18,11 +18,17 @@ pub(crate) fn stdin(name: &str) -> Input {
     Input::Stream { name: name.to_owned(), reader: Box::new(std::io::stdin()) }
 }
 
-/// The inputs of these paths.
-pub(crate) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
-    if paths.iter().filter(|path| is_stdin(path)).count() > 1 {
+/// Refuses standard input more than once.
+pub(crate) fn check_stdin<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<(), Failure> {
+    if paths.into_iter().filter(|path| is_stdin(path)).count() > 1 {
         return Err(Failure::Usage("- (standard input) can be given only once".to_owned()));
     }
+    Ok(())
+}
+
+/// The inputs of these paths.
+pub(crate) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
+    check_stdin(paths)?;
     let input = |path: &PathBuf| if is_stdin(path) { stdin(STDIN) } else { Input::Path(path.clone()) };
     Ok(paths.iter().map(input).collect())
 }

@@ -1,4 +1,5 @@
-//! Owns [`PathList`]: paths read from a file or standard input one by one, however many there are.
+//! Lists read from a file or standard input entry by entry, however many there are: [`Lines`] of bytes, and [`PathList`] of
+//! paths.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -9,8 +10,67 @@ use std::rc::Rc;
 use crate::failure::Failure;
 use crate::inputs::is_stdin;
 
-/// The longest path that is read, in bytes: what is longer is no list of paths.
-const MAX_PATH_BYTES: u64 = 1 << 20;
+/// The longest entry that is read, in bytes: what is longer is no list of paths or labels.
+const MAX_ENTRY_BYTES: u64 = 1 << 20;
+
+/// The entries of a list that are not empty, in their order.
+pub(crate) struct Lines {
+    name: PathBuf,
+    reader: Box<dyn BufRead>,
+    null: bool,
+}
+
+impl Lines {
+    /// Opens a list of lines, or of entries that each end with a NUL byte.
+    pub(crate) fn open(list: &Path, null: bool) -> Result<Self, Failure> {
+        let reader: Box<dyn BufRead> = if is_stdin(list) {
+            Box::new(io::stdin().lock())
+        } else {
+            Box::new(BufReader::new(File::open(list).map_err(|error| unreadable(list, &error.to_string()))?))
+        };
+        Ok(Self { name: list.to_owned(), reader, null })
+    }
+
+    fn read(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let end = if self.null { 0 } else { b'\n' };
+        loop {
+            let mut line = Vec::new();
+            let mut limited = self.reader.by_ref().take(MAX_ENTRY_BYTES);
+            let read = limited.read_until(end, &mut line);
+            if read.map_err(|error| unreadable(&self.name, &error.to_string()))? == 0 {
+                return Ok(None);
+            }
+            if line.last() == Some(&end) {
+                line.pop();
+            } else if line.len() as u64 == MAX_ENTRY_BYTES {
+                return Err(unreadable(&self.name, "an entry is longer than 1 MiB; is it a list?"));
+            }
+            if !self.null && line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if !line.is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Vec<u8>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}
+
+/// The labels in a list.
+pub(crate) fn labels(list: &Path, null: bool) -> Result<Vec<String>, Failure> {
+    let text = |line: Result<Vec<u8>, Failure>| {
+        String::from_utf8(line?)
+            .map_err(|_| unreadable(list, "labels are UTF-8; give them as list shows them"))
+    };
+    Lines::open(list, null)?.map(text).collect()
+}
 
 /// Why a list ended early: an iterator cannot say so itself.
 #[derive(Clone, Default)]
@@ -25,44 +85,14 @@ impl ListFailure {
 
 /// The paths in a list, in their order. Ends at a failure and leaves it where it was told to.
 pub(crate) struct PathList {
-    name: PathBuf,
-    reader: Box<dyn BufRead>,
-    null: bool,
+    lines: Lines,
     failure: ListFailure,
 }
 
 impl PathList {
     /// Opens a list of lines, or of paths that each end with a NUL byte.
     pub(crate) fn open(list: &Path, null: bool, failure: &ListFailure) -> Result<Self, Failure> {
-        let reader: Box<dyn BufRead> = if is_stdin(list) {
-            Box::new(io::stdin().lock())
-        } else {
-            Box::new(BufReader::new(File::open(list).map_err(|error| unreadable(list, &error.to_string()))?))
-        };
-        Ok(Self { name: list.to_owned(), reader, null, failure: failure.clone() })
-    }
-
-    fn read(&mut self) -> Result<Option<PathBuf>, Failure> {
-        let end = if self.null { 0 } else { b'\n' };
-        loop {
-            let mut line = Vec::new();
-            let mut limited = self.reader.by_ref().take(MAX_PATH_BYTES);
-            let read = limited.read_until(end, &mut line);
-            if read.map_err(|error| unreadable(&self.name, &error.to_string()))? == 0 {
-                return Ok(None);
-            }
-            if line.last() == Some(&end) {
-                line.pop();
-            } else if line.len() as u64 == MAX_PATH_BYTES {
-                return Err(unreadable(&self.name, "a path is longer than 1 MiB; is it a list of paths?"));
-            }
-            if !self.null && line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            if !line.is_empty() {
-                return path_of(line).map(Some);
-            }
-        }
+        Ok(Self { lines: Lines::open(list, null)?, failure: failure.clone() })
     }
 }
 
@@ -70,10 +100,8 @@ impl Iterator for PathList {
     type Item = PathBuf;
 
     fn next(&mut self) -> Option<PathBuf> {
-        self.read().unwrap_or_else(|failure| {
-            self.failure.0.set(Some(failure));
-            None
-        })
+        let path = self.lines.next()?.and_then(path_of);
+        path.map_err(|failure| self.failure.0.set(Some(failure))).ok()
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::number;
+
 /// A bar that counts bytes or codes and names what is done; gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -54,12 +56,33 @@ impl Progress {
         self.bar.inc(more);
     }
 
+    pub(crate) fn position(&self) -> u64 {
+        self.bar.position()
+    }
+
     pub(crate) fn set_position(&self, done: u64) {
         self.bar.set_position(done);
     }
 
+    /// Shows how far the work is, of what there is in all.
+    pub(crate) fn show(&self, done: u64, total: u64) {
+        self.set_total(total);
+        self.set_position(done);
+    }
+
+    /// Says that an index segment is being built.
+    pub(crate) fn indexing(&self, view: impl std::fmt::Display, codes: u32) {
+        let codes = number::counted(codes.into(), "code", "codes");
+        self.message(format!("indexing {codes} of view {view}"));
+    }
+
     pub(crate) fn message(&self, text: String) {
         self.bar.set_message(text);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Does something that prints while the bar is out of the way.
@@ -70,6 +93,6 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.clear();
     }
 }

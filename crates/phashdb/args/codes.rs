@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use phash_library::{CodeFormat, Layout, Width};
 
-use super::EXIT_STATUS;
+use super::{DbArg, EXIT_STATUS};
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
@@ -103,8 +103,8 @@ impl From<LayoutArg> for Layout {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Examples:
-  phashdb --db images.phash dups --radius 4
-  phashdb --db images.phash dups --radius 31 --format csv > groups.csv
+  phashdb dups --radius 4 images.phash
+  phashdb dups --radius 31 --format csv images.phash > groups.csv
 
 Two codes are linked if they are within the radius; a group is what hangs together by links, so its
 members need not all be within the radius of each other. Distances are given to the first member.
@@ -115,13 +115,15 @@ pub(crate) struct DupsArgs {
     /// Link codes within BITS (inclusive)
     #[arg(long, short, value_name = "BITS")]
     pub(crate) radius: u32,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
 }
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
 Examples:
-  phashdb --db images.phash bench
-  phashdb --db images.phash bench --radius 8 --radius 16 --queries 1000
+  phashdb bench images.phash
+  phashdb bench --radius 8 --radius 16 --queries 1000 images.phash
 
 Queries are stored codes: every other one with up to 1/32 of its bits changed, the others with a
 quarter of them, which leaves nothing near. Answers of the index are first compared with those of
@@ -139,6 +141,8 @@ pub(crate) struct BenchArgs {
     /// Queries for each measurement
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queries: u32,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
 }
 
 /// A width in bits.

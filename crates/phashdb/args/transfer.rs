@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::EXIT_STATUS;
+use super::{DbArg, EXIT_STATUS};
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
@@ -43,9 +43,8 @@ What was removed is left out. FILE appears when it is whole. docs/exchange-forma
 
 ", super::exit_status!()))]
 pub(crate) struct ExportArgs {
-    /// The database [default: that of --db]
-    #[arg(value_name = "DB")]
-    pub(crate) database: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
     /// Write to FILE [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -66,9 +65,8 @@ the file is wrong somewhere, what was committed before stays, and a message says
 
 ", super::exit_status!()))]
 pub(crate) struct ImportArgs {
-    /// The database [default: that of --db]
-    #[arg(value_name = "DB")]
-    pub(crate) database: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) db: DbArg,
     /// The file that export wrote; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) file: PathBuf,

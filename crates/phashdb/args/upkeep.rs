@@ -1,10 +1,10 @@
 //! The arguments of the commands that keep a library in order: removal, compaction, checks, repair, backup, migration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{EXIT_STATUS, LayoutArg};
+use super::{DbArg, EXIT_STATUS, LayoutArg};
 
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_STATUS, after_long_help = concat!("\
@@ -50,21 +50,8 @@ pub(crate) struct CompactArgs {
     /// Index segments: small, or fast [default: as they were]
     #[arg(long, value_name = "LAYOUT")]
     pub(crate) layout: Option<LayoutArg>,
-}
-
-/// The library that a command is about, where it can be named without an option.
-#[derive(Args, Debug)]
-pub(crate) struct DbArg {
-    /// The library [default: that of --db]
-    #[arg(value_name = "DB", conflicts_with = "db")]
-    library: Option<PathBuf>,
-}
-
-impl DbArg {
-    /// It, or else the one that every command takes.
-    pub(crate) fn or<'a>(&'a self, db: &'a Path) -> &'a Path {
-        self.library.as_deref().unwrap_or(db)
-    }
+    #[command(flatten)]
+    pub(crate) db: DbArg,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use phash_library::backup;
 
+use super::items::Items;
 use crate::args::BackupArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -17,10 +18,7 @@ pub(super) fn run(args: &BackupArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let started = Instant::now();
     let db = args.db.or(&high.db);
     let progress = Progress::new("backup");
-    let result = backup(db, &args.out, &high.cancel, &mut |done, all| {
-        progress.set_total(all);
-        progress.set_position(done);
-    });
+    let result = backup(db, &args.out, &high.cancel, &mut |done, all| progress.show(done, all));
     drop(progress);
     let done = result?;
     for segment in &done.segments_left_out {
@@ -42,11 +40,11 @@ pub(super) fn run(args: &BackupArgs, high: &HiArgs) -> Result<ExitStatus, Failur
             .with("seconds", seconds)
     })?;
     output.text(|style| {
-        let what = number::counted(done.items.into(), "model or raw code", "models or raw codes");
         format!(
-            "{}: {}, {what}, every checksum compared; {}\n",
+            "{}: {}, {}, every checksum compared; {}\n",
             visible(&out),
             style.paint(Tone::Head, &number::bytes(done.copied_bytes)),
+            Items::of(&args.out).count(done.items.into()),
             number::seconds(seconds)
         )
     })?;

@@ -1,10 +1,8 @@
 //! `phashdb compare A B`: how two weights files are related, as a whole and tensor by tensor.
 
-use phash_library::{
-    Comparison, Finding, HashedFile, Matched, Standing, Tally, TensorPair, Verdict, View, compare,
-};
+use phash_library::{Comparison, Finding, HashedFile, Matched, Standing, Tally, TensorPair, View, compare};
 
-use super::describe::{TellingViews, per_view, standing_tone, tone, weak_remark};
+use super::describe::{TellingViews, per_view, standing_tone, tone, verdict_tone, weak_remark};
 use super::files::for_each_file;
 use crate::args::CompareArgs;
 use crate::exit::ExitStatus;
@@ -91,13 +89,8 @@ fn parts<'f>(
 }
 
 fn draw(style: &Style, a: &HashedFile, b: &HashedFile, comparison: &Comparison, all: bool) -> String {
-    let verdict_tone = match comparison.verdict {
-        Verdict::IdenticalContents | Verdict::SameWeights | Verdict::NearCopy => Tone::Good,
-        Verdict::Related => Tone::Number,
-        Verdict::Unrelated => Tone::Care,
-    };
     let mut text = format!("a  {}\nb  {}\n", visible(&a.name), visible(&b.name));
-    text += &format!("\n{}", style.paint(verdict_tone, comparison.verdict.name()));
+    text += &format!("\n{}", style.paint(verdict_tone(comparison.verdict), comparison.verdict.name()));
     match &comparison.closeness {
         Some(closeness) => {
             text += &format!(

@@ -1,8 +1,9 @@
 //! How things that several commands show are put: views, digests, closeness.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use phash_library::{Closeness, HashedFile, PerView, Standing, View, WEAK_FEATURES};
+use phash_library::{Closeness, Error, HashedFile, PerView, Standing, Verdict, View, WEAK_FEATURES};
 
 use crate::message;
 use crate::output::table::{Column, Style, Tone};
@@ -30,9 +31,11 @@ pub(super) fn read_name(sampled: bool) -> &'static str {
     if sampled { "sample" } else { "whole" }
 }
 
-/// Bytes in order, two digits each.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Says on standard error which index segments cannot be used.
+pub(super) fn warn_of_segments<'e>(db: &Path, unusable: impl IntoIterator<Item = &'e Error>) {
+    for error in unusable {
+        message::warning(&format!("{}: {error}; searches are complete but slower", db.display()));
+    }
 }
 
 /// The columns of [`views`]: the closest view, then the distance in each, which a narrow terminal does without.
@@ -98,6 +101,15 @@ pub(super) fn tone(e_value: f64) -> Tone {
         Tone::Number
     } else {
         Tone::Dim
+    }
+}
+
+/// The tone of how two models are related.
+pub(super) fn verdict_tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::IdenticalContents | Verdict::SameWeights | Verdict::NearCopy => Tone::Good,
+        Verdict::Related => Tone::Number,
+        Verdict::Unrelated => Tone::Care,
     }
 }
 

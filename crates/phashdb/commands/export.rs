@@ -7,18 +7,23 @@ use std::time::Instant;
 
 use phash_library::{ExchangeFormat, Exported, Reader, export, export_file};
 
+use super::items::Items;
 use crate::args::ExportArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::message;
-use crate::output::{Format, number, visible};
+use crate::output::{Format, number};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &ExportArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let db = args.database.as_deref().unwrap_or(&high.db);
+    let db = args.db.or(&high.db);
     let format = format(args, high)?;
+    if format == ExchangeFormat::Parquet && args.output.is_none() && std::io::stdout().is_terminal() {
+        let what = "Parquet is not for a terminal: name a file with -o, or redirect the output";
+        return Err(Failure::Usage(what.to_owned()));
+    }
     let progress = Progress::of_items("export");
     let reader = Reader::open(db, high.reading).map_err(phash_library::Error::from)?;
     progress.set_total(reader.live_count().into());
@@ -28,10 +33,6 @@ pub(super) fn run(args: &ExportArgs, high: &HiArgs) -> Result<ExitStatus, Failur
         Some(path) => export_file(db, high.reading, format, path, &high.cancel, &done)?,
         None => {
             let stdout = std::io::stdout();
-            if format == ExchangeFormat::Parquet && stdout.is_terminal() {
-                let what = "Parquet is not for a terminal: name a file with -o, or redirect the output";
-                return Err(Failure::Usage(what.to_owned()));
-            }
             match export(db, high.reading, format, "standard output", stdout, &high.cancel, &done) {
                 // A reader that has seen enough is no error.
                 Err(phash_library::Error::ExportFile { source, .. })
@@ -66,8 +67,8 @@ fn format(args: &ExportArgs, high: &HiArgs) -> Result<ExchangeFormat, Failure> {
 fn describe(db: &Path, exported: Exported, started: Instant) -> String {
     format!(
         "{}: {} exported, {}; {}",
-        visible(&db.display().to_string()),
-        number::counted(exported.items, "model or raw code", "models or raw codes"),
+        db.display(),
+        Items::of(db).count(exported.items),
         number::counted(exported.rows, "row", "rows"),
         number::seconds(started.elapsed().as_secs_f64())
     )

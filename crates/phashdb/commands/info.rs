@@ -1,46 +1,44 @@
 //! `phashdb info`: what the library holds and what it was made with.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use phash_library::{AnyLibrary, Contents, Info, View};
+use phash_library::{AnyLibrary, Contents, Digest, Info, View};
 
-use super::describe::hex;
+use super::describe::warn_of_segments;
 use super::sizes;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::message;
 use crate::output::table::{Style, Tone};
 use crate::output::{Record, Value, number};
 
-pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = match AnyLibrary::open_with(&high.db, high.reading)? {
+pub(super) fn run(db: &Path, high: &HiArgs) -> Result<ExitStatus, Failure> {
+    let library = match AnyLibrary::open_with(db, high.reading)? {
         AnyLibrary::Models(library) => library,
         AnyLibrary::Codes(library) => return super::codes::info::run(&library, high),
     };
-    for error in library.unusable_segments() {
-        message::warning(&format!("{}: {error}; searches are complete but slower", high.db.display()));
-    }
+    warn_of_segments(db, library.unusable_segments());
     let info = library.reader().info().map_err(phash_library::Error::from)?;
-    let parameters = hex(&library.reader().schema().parameters);
+    let parameters = Digest(library.reader().schema().parameters).to_string();
     let segments: Vec<(View, Vec<std::ops::Range<u32>>)> =
         View::ALL.into_iter().map(|view| (view, library.segments(view))).collect();
     let mut output = high.output();
-    output.record(|| record(high, &info, &parameters, &segments))?;
-    output.text(|style| draw(style, high, &info, &parameters, &segments))?;
+    output.record(|| record(db, &info, &parameters, &segments))?;
+    output.text(|style| draw(style, db, &info, &parameters, &segments))?;
     output.finish()?;
     Ok(ExitStatus::Success)
 }
 
 type Segments = [(View, Vec<std::ops::Range<u32>>)];
 
-fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> Record {
+fn record(db: &Path, info: &Info, parameters: &str, segments: &Segments) -> Record {
     let ranges = segments.iter().map(|(view, ranges)| {
         let ranges = ranges.iter().map(|ids| Value::list([ids.start, ids.end]));
         (view.name(), Value::List(ranges.collect()))
     });
     let record = Record::new("info")
-        .with("path", high.db.display().to_string())
+        .with("path", db.display().to_string())
         .with("version", crate::version::SHORT)
         .with("format_version", info.format_version)
         .with("contents", Contents::Models.to_string())
@@ -65,8 +63,8 @@ fn record(high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> 
     sizes::record(record, info)
 }
 
-fn draw(style: &Style, high: &HiArgs, info: &Info, parameters: &str, segments: &Segments) -> String {
-    let mut text = format!("{}\n", style.paint(Tone::Head, &high.db.display().to_string()));
+fn draw(style: &Style, db: &Path, info: &Info, parameters: &str, segments: &Segments) -> String {
+    let mut text = format!("{}\n", style.paint(Tone::Head, &db.display().to_string()));
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {} {value}", style.paint(Tone::Dim, &format!("{name:<12}")));
     };

@@ -9,11 +9,11 @@ use crate::args::IngestArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::{is_stdin, stdin};
+use crate::inputs::{check_stdin, is_stdin, stdin};
 use crate::lists::{ListFailure, PathList};
 use crate::message;
 use crate::output::table::{Style, Tone};
-use crate::output::{Output, Record, number, visible};
+use crate::output::{Output, Record, number, visible_path};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
@@ -33,18 +33,16 @@ pub(super) fn run(args: &IngestArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     let progress = Progress::new("ingest");
     let advance = |bytes| progress.advance(bytes);
     let hashing = high.hashing(&advance);
-    let mut tell =
-        Tell { output: &mut output, progress: &progress, files: 0, done: 0, bytes: 0, printing: Ok(()) };
+    let mut tell = Tell { output: &mut output, progress: &progress, files: 0, done: 0, printing: Ok(()) };
     let result = ingest(&high.db, candidates, args.commit_every, &hashing, &mut |event| tell.event(&event));
-    let (bytes, printing) = (tell.bytes, tell.printing);
+    let (bytes, printing) = (progress.position(), tell.printing);
     drop(progress);
     let summary = result?;
     printing?;
     finish(&mut output, summary, bytes, started, high)?;
     failure.check()?;
     if summary.cancelled {
-        message::note("interrupted; what was finished is stored, run the same command again for the rest");
-        return Ok(ExitStatus::Interrupted);
+        return Ok(super::interrupted());
     }
     Ok(ExitStatus::Success.or_error_if(summary.skipped > 0))
 }
@@ -54,11 +52,7 @@ fn candidates<'a>(
     args: &'a IngestArgs,
     failure: &ListFailure,
 ) -> Result<impl Iterator<Item = Candidate> + use<'a>, Failure> {
-    let lists_stdin = args.files_from.as_deref().is_some_and(is_stdin);
-    let reads_stdin = args.paths.iter().filter(|path| is_stdin(path)).count() + usize::from(lists_stdin);
-    if reads_stdin > 1 {
-        return Err(Failure::Usage("- (standard input) can be given only once".to_owned()));
-    }
+    check_stdin(args.files_from.iter().chain(&args.paths))?;
     let list = args.files_from.as_deref().map(|list| PathList::open(list, args.null, failure)).transpose()?;
     let named = args.paths.iter().flat_map(|path| {
         let stream = is_stdin(path)
@@ -75,7 +69,6 @@ struct Tell<'a> {
     progress: &'a Progress,
     files: u64,
     done: u64,
-    bytes: u64,
     printing: std::io::Result<()>,
 }
 
@@ -83,15 +76,12 @@ impl Tell<'_> {
     fn event(&mut self, event: &Event<'_>) {
         let record = match event {
             Event::Planned { files, bytes } => {
-                (self.files, self.bytes) = (*files, *bytes);
+                self.files = *files;
                 self.progress.set_total(*bytes);
                 return;
             }
             Event::Indexing { view, codes } => {
-                self.progress.message(format!(
-                    "indexing {} of view {view}",
-                    number::counted((*codes).into(), "code", "codes")
-                ));
+                self.progress.indexing(view, *codes);
                 return;
             }
             Event::Ingested { label, id, version, weak, sampled } => {
@@ -165,10 +155,5 @@ fn draw(style: &Style, summary: IngestSummary, bytes: u64, seconds: f64, high: &
     } else {
         String::new()
     };
-    format!(
-        "{}: {}; {}{rate}\n",
-        visible(&high.db.display().to_string()),
-        parts.join(", "),
-        number::seconds(seconds)
-    )
+    format!("{}: {}; {}{rate}\n", visible_path(&high.db), parts.join(", "), number::seconds(seconds))
 }

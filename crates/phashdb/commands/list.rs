@@ -1,8 +1,9 @@
 //! `phashdb list`: the stored models in the order of their ids.
 
-use phash_library::{CodeLibrary, Contents, ModelRow, Reader, Source};
+use std::path::Path;
 
-use super::describe::hex;
+use phash_library::{CodeLibrary, Contents, Digest, ModelRow, Reader, Source};
+
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -12,11 +13,11 @@ use crate::output::{Output, Record, Value, number};
 /// Models drawn in one table: a larger library comes in several, so that memory stays bounded.
 const PAGE: usize = 10_000;
 
-pub(super) fn run(high: &HiArgs) -> Result<ExitStatus, Failure> {
+pub(super) fn run(db: &Path, high: &HiArgs) -> Result<ExitStatus, Failure> {
     // Not as a searchable library: a list is good for databases of other hash parameters too.
-    let reader = Reader::open(&high.db, high.reading).map_err(phash_library::Error::from)?;
+    let reader = Reader::open(db, high.reading).map_err(phash_library::Error::from)?;
     if reader.contents() == Contents::Codes {
-        return super::codes::list::run(&CodeLibrary::open_with(&high.db, high.reading)?, high);
+        return super::codes::list::run(&CodeLibrary::open_with(db, high.reading)?, high);
     }
     let views: Vec<&str> = reader.schema().views.iter().map(|view| view.name.as_str()).collect();
     let mut output = high.output();
@@ -63,7 +64,7 @@ fn record(views: &[&str], row: &ModelRow) -> Record {
             ("current", source.current.into()),
             ("path", source.path.as_str().into()),
             ("len_bytes", source.stamp.len_bytes.into()),
-            ("file_digest", hex(&source.file_digest).into()),
+            ("file_digest", Digest(source.file_digest).to_string().into()),
         ])
     });
     Record::new("model")
@@ -75,7 +76,7 @@ fn record(views: &[&str], row: &ModelRow) -> Record {
         .with("features", Value::object(views.iter().copied().zip(row.features.clone())))
         .with("tensors_used", row.tensors_used)
         .with("tensors_skipped", Value::object(row.tensors_skipped.clone()))
-        .with("content_digest", hex(&row.content_digest))
+        .with("content_digest", Digest(row.content_digest).to_string())
         .with("ingested_at_ms", u64::try_from(row.ingested_at_ms).unwrap_or(0))
         .with("sources", Value::List(sources.collect()))
 }
@@ -94,7 +95,7 @@ fn draw(output: &mut Output, rows: &[ModelRow]) -> std::io::Result<()> {
             ],
         );
         for row in rows {
-            let digest = hex(&row.content_digest);
+            let digest = Digest(row.content_digest).to_string();
             let features: u64 = row.features.iter().copied().map(u64::from).sum();
             for (number, source) in sources(row).into_iter().enumerate() {
                 let first = number == 0;

@@ -8,17 +8,14 @@ use crate::args::MigrateArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::output::{Record, number, visible};
+use crate::output::{Record, number, visible_path};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &MigrateArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let db = args.db.or(&high.db);
     let progress = Progress::new("migrate");
-    let result = migrate(db, &high.cancel, &mut |view, codes| {
-        progress
-            .message(format!("indexing {} of view {view}", number::counted(codes.into(), "code", "codes")));
-    });
+    let result = migrate(db, &high.cancel, &mut |view, codes| progress.indexing(view, codes));
     drop(progress);
     let done = result?;
     let seconds = started.elapsed().as_secs_f64();
@@ -30,7 +27,7 @@ pub(super) fn run(args: &MigrateArgs, high: &HiArgs) -> Result<ExitStatus, Failu
             .with("segments_built", done.segments_built)
             .with("seconds", seconds)
     })?;
-    output.text(|_| format!("{}: {}\n", visible(&db.display().to_string()), draw(&done)))?;
+    output.text(|_| format!("{}: {}\n", visible_path(db), draw(&done)))?;
     output.finish()?;
     Ok(ExitStatus::Success)
 }

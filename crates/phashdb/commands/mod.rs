@@ -13,6 +13,7 @@ mod hash;
 mod import;
 mod info;
 mod ingest;
+mod items;
 mod list;
 mod merge;
 mod migrate;
@@ -29,6 +30,7 @@ use crate::args::Command;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
+use crate::message;
 use crate::output::Format;
 
 pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failure> {
@@ -44,8 +46,8 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::ImportCodes(args) => codes::import::run(args, high),
         Command::Dups(args) => codes::dups::run(args, high),
         Command::Bench(args) => codes::bench::run(args, high),
-        Command::Info => info::run(high),
-        Command::List => list::run(high),
+        Command::Info(db) => info::run(db.or(&high.db), high),
+        Command::List(db) => list::run(db.or(&high.db), high),
         Command::Rm(args) => rm::run(args, high),
         Command::Compact(args) => compact::run(args, high),
         Command::Verify(args) => verify::run(args, high),
@@ -57,4 +59,10 @@ pub(crate) fn run(command: &Command, high: &HiArgs) -> Result<ExitStatus, Failur
         Command::Import(args) => import::run(args, high),
         Command::Completions(args) => completions::run(args, high),
     }
+}
+
+/// Says what Ctrl-C means for a command that keeps what it has finished.
+fn interrupted() -> ExitStatus {
+    message::note("interrupted; what was finished is stored, run the same command again for the rest");
+    ExitStatus::Interrupted
 }

@@ -3,9 +3,14 @@
 use std::str::FromStr as _;
 use std::time::Instant;
 
-use phash_library::{AnyLibrary, CodeLibrary, Hit, Library, Mode, ModelCode, Query, View};
+use phash_library::{
+    AnyLibrary, CodeLibrary, Hit, Library, MATCH_E_VALUE, Mode, ModelCode, Query, Verdict, View,
+};
 
-use super::describe::{TellingViews, closeness_cells, no_views, per_view, view_columns, views, weak_remark};
+use super::describe::{
+    TellingViews, closeness_cells, no_views, per_view, verdict_tone, view_columns, views, warn_of_segments,
+    weak_remark,
+};
 use super::explain;
 use super::files::{for_each_file, unless_no_code};
 use crate::args::QueryArgs;
@@ -57,9 +62,7 @@ fn search_models(
     let code = args.code.as_deref().map(parse_code).transpose()?;
     let mode = mode(args)?;
     let searched = args.view.map_or_else(|| View::ALL.to_vec(), |view| vec![view]);
-    for error in library.unusable_segments() {
-        message::warning(&format!("{}: {error}; the search is complete but slower", high.db.display()));
-    }
+    warn_of_segments(library.dir(), library.unusable_segments());
     let mut run = Run {
         library,
         mode,
@@ -201,6 +204,16 @@ fn record(query: &Query, hit: &Hit) -> Record {
         .with("weak", hit.weak)
         .with("superseded", hit.superseded)
         .with("also", Value::list(hit.also.iter().map(String::as_str)))
+        .with("relation", hit.verdict.name())
+        .with("path", hit.path.as_str())
+}
+
+/// The relation in a word; a match by chance alone is none.
+fn relation(hit: &Hit) -> &'static str {
+    match hit.verdict {
+        Verdict::Unrelated if hit.closeness.e_value <= MATCH_E_VALUE => "possibly related",
+        verdict => verdict.name(),
+    }
 }
 
 fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
@@ -216,16 +229,16 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
     }
     let mut columns = vec![DISTANCE, E_VALUE];
     columns.extend(view_columns());
-    columns.extend([Column::right("id"), Column::left("model")]);
+    columns.extend([Column::left("relation"), Column::right("id"), Column::left("model")]);
     let mut grid = Grid::new(style, &columns);
     for hit in hits {
         let mut notes = Vec::new();
-        notes.extend(hit.identical.then_some("identical contents"));
         notes.extend(hit.weak.then_some("weak"));
         notes.extend(hit.superseded.then_some("superseded"));
         let notes = if notes.is_empty() { String::new() } else { format!("  ({})", notes.join(", ")) };
         let mut cells = closeness_cells(&hit.closeness).to_vec();
         cells.extend(views(hit.closeness.view, &hit.views));
+        cells.push((verdict_tone(hit.verdict), relation(hit).to_owned()));
         cells.push((Tone::Dim, hit.id.to_string()));
         cells.push((Tone::Plain, format!("{}{notes}", hit.label)));
         grid.row(&cells);
@@ -233,7 +246,7 @@ fn draw(style: &Style, query: &Query, hits: &[Hit], headed: bool) -> String {
         for label in &hit.also {
             let mut cells = vec![blank(), blank()];
             cells.extend(no_views());
-            cells.extend([blank(), (Tone::Dim, format!("also {label}"))]);
+            cells.extend([blank(), blank(), (Tone::Dim, format!("also {label}"))]);
             grid.row(&cells);
         }
     }

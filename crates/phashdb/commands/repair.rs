@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use phash_library::{Loss, LossKind, SalvageEvent, salvage};
 
+use super::items::Items;
 use crate::args::RepairArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -20,15 +21,11 @@ pub(super) fn run(args: &RepairArgs, high: &HiArgs) -> Result<ExitStatus, Failur
     output.columns(&["type", "what", "first_id", "end_id", "label", "path", "version", "reason"]);
     let mut printed: io::Result<()> = Ok(());
     let result = salvage(args.db.or(&high.db), &args.salvage, &high.cancel, &mut |event| match event {
-        SalvageEvent::Progress { done, all } => {
-            progress.set_total(all);
-            progress.set_position(done);
-        }
+        SalvageEvent::Progress { done, all } => progress.show(done, all),
         SalvageEvent::Lost(loss) if printed.is_ok() => {
             printed = progress.suspend(|| print(&mut output, &loss));
         }
-        SalvageEvent::Indexing { view, codes } => progress
-            .message(format!("indexing {} of view {view}", number::counted(codes.into(), "code", "codes"))),
+        SalvageEvent::Indexing { view, codes } => progress.indexing(view, codes),
         _ => {}
     });
     drop(progress);
@@ -44,7 +41,7 @@ pub(super) fn run(args: &RepairArgs, high: &HiArgs) -> Result<ExitStatus, Failur
             .with("seconds", seconds)
     })?;
     output.text(|style| {
-        let saved = number::counted(done.items.into(), "model or raw code", "models or raw codes");
+        let saved = Items::of(&args.salvage).count(done.items.into());
         let lost = match done.losses {
             0 => style.paint(Tone::Good, "nothing is lost"),
             losses => style.paint(Tone::Bad, &number::counted(losses, "loss", "losses")),

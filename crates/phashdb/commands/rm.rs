@@ -1,22 +1,21 @@
 //! `phashdb rm`: takes models or raw codes out of the library. Results are told after the commit that made them durable.
 
-use std::path::Path;
-
 use phash_library::{Removal, RemovalKind, RemovalTargets, Removals, remove};
 
+use super::items::Items;
 use crate::args::RmArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::is_stdin;
+use crate::lists;
 use crate::message;
 use crate::output::table::{Style, Tone};
-use crate::output::{Record, number, visible};
+use crate::output::{Record, number, visible, visible_path};
 
 pub(super) fn run(args: &RmArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let mut labels = args.labels.clone();
     if let Some(list) = &args.labels_from {
-        labels.extend(read_labels(list, args.null)?);
+        labels.extend(lists::labels(list, args.null)?);
     }
     let targets =
         if args.id.is_empty() { RemovalTargets::Labels(&labels) } else { RemovalTargets::Ids(&args.id) };
@@ -44,20 +43,6 @@ pub(super) fn run(args: &RmArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     output.text(|style| draw(style, &done, args.dry_run, high))?;
     output.finish()?;
     Ok(ExitStatus::found(done.removed + done.unlabelled > 0))
-}
-
-fn read_labels(list: &Path, null: bool) -> Result<Vec<String>, Failure> {
-    let failed = |why: &str| Failure::Usage(format!("{}: cannot be read: {why}", list.display()));
-    let text = if is_stdin(list) {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(list)
-    };
-    let text = text.map_err(|error| failed(&error.to_string()))?;
-    let end = if null { '\0' } else { '\n' };
-    let labels =
-        text.split(end).map(|line| if null { line } else { line.strip_suffix('\r').unwrap_or(line) });
-    Ok(labels.filter(|label| !label.is_empty()).map(str::to_owned).collect())
 }
 
 fn word(kind: RemovalKind) -> &'static str {
@@ -89,7 +74,7 @@ fn draw(style: &Style, done: &Removals, dry_run: bool, high: &HiArgs) -> String 
             RemovalKind::Missing => {}
         }
     }
-    let removed = number::counted(done.removed.into(), "model or raw code", "models or raw codes");
+    let removed = Items::of(&high.db).count(done.removed.into());
     let verb = if dry_run { "would be removed" } else { "removed" };
     let mut parts = vec![style.paint(Tone::Head, &format!("{removed} {verb}"))];
     if done.unlabelled > 0 {
@@ -102,5 +87,5 @@ fn draw(style: &Style, done: &Removals, dry_run: bool, high: &HiArgs) -> String 
     if done.missing > 0 {
         parts.push(style.paint(Tone::Care, &format!("{} not there", number::count(done.missing.into()))));
     }
-    text + &format!("{}: {}\n", visible(&high.db.display().to_string()), parts.join(", "))
+    text + &format!("{}: {}\n", visible_path(&high.db), parts.join(", "))
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use phash_library::{Fingerprint, Group, Grouping, Neighbour, Verdict, group, hash_files, walk};
 
 use super::describe::{
-    TellingViews, closeness_cells, no_views, note_sample, view_columns, views, weak_remark,
+    TellingViews, closeness_cells, no_views, note_sample, verdict_tone, view_columns, views, weak_remark,
 };
 use crate::args::ScanArgs;
 use crate::exit::ExitStatus;
@@ -218,15 +218,10 @@ fn near_cells(models: &[Fingerprint], model: usize, neighbour: &Neighbour) -> Ve
 }
 
 fn relation(neighbour: &Neighbour, indirect: bool) -> (Tone, String) {
-    let tone = match neighbour.verdict {
-        _ if indirect => Tone::Dim,
-        Verdict::IdenticalContents | Verdict::SameWeights | Verdict::NearCopy => Tone::Good,
-        Verdict::Related => Tone::Number,
-        // A match by the E-value asked for, but not beyond doubt.
-        Verdict::Unrelated => Tone::Care,
-    };
+    let tone = if indirect { Tone::Dim } else { verdict_tone(neighbour.verdict) };
     let word = match neighbour.verdict {
         Verdict::Unrelated if indirect => "indirect",
+        // A match by the E-value asked for, but not beyond doubt.
         Verdict::Unrelated => "possibly related",
         verdict => verdict.name(),
     };

@@ -1,37 +1,49 @@
-//! What the commands share that put models and raw codes of elsewhere into a database: telling of duplicates and progress.
+//! What `merge` and `import` share: telling of duplicates and progress, and of what became of the inputs in the end.
+
+use std::io;
+use std::path::Path;
+use std::time::Instant;
 
 use phash_library::{TransferCounts, TransferEvent};
 
+use super::items::Items;
+use crate::exit::ExitStatus;
+use crate::failure::Failure;
+use crate::hiargs::HiArgs;
 use crate::output::table::{Style, Tone};
-use crate::output::{Output, Record, number};
+use crate::output::{Output, Record, number, visible, visible_path};
 use crate::progress::Progress;
 
-/// The columns of duplicates and summaries.
-pub(super) const COLUMNS: [&str; 8] =
-    ["type", "input", "from_id", "id", "label", "added", "duplicates", "labels_added"];
-
-/// Tells the events: duplicates to standard output, the rest to the progress bar.
-pub(super) struct Tell<'a> {
-    pub(super) output: &'a mut Output,
-    pub(super) progress: &'a Progress,
+/// A run of either: duplicates go to standard output, the rest to the progress bar.
+pub(super) struct Transfer<'a> {
+    progress: &'a Progress,
     /// What the inputs are called.
-    pub(super) inputs: &'a [String],
-    /// Whether the bar counts models or raw codes; else it counts bytes, and somebody else does.
-    pub(super) counts_items: bool,
-    pub(super) printing: std::io::Result<()>,
+    inputs: Vec<String>,
+    output: Output,
+    started: Instant,
+    /// Models or raw codes of the inputs that are done, durably.
+    committed: u64,
+    printing: io::Result<()>,
 }
 
-impl Tell<'_> {
+impl<'a> Transfer<'a> {
+    pub(super) fn new(progress: &'a Progress, inputs: Vec<String>, high: &HiArgs) -> Self {
+        let mut output = high.output();
+        output.columns(&["type", "input", "from_id", "id", "label", "added", "duplicates", "labels_added"]);
+        Self { progress, inputs, output, started: Instant::now(), committed: 0, printing: Ok(()) }
+    }
+
+    pub(super) fn committed(&self) -> u64 {
+        self.committed
+    }
+
     pub(super) fn event(&mut self, event: &TransferEvent<'_>) {
         match event {
-            TransferEvent::Committed { items } if self.counts_items => self.progress.set_position(*items),
             TransferEvent::Committed { items } => {
+                self.committed = *items;
                 self.progress.message(format!("{} stored or known", number::count(*items)));
             }
-            TransferEvent::Indexing { view, codes } => self.progress.message(format!(
-                "indexing {} of view {view}",
-                number::counted((*codes).into(), "code", "codes")
-            )),
+            TransferEvent::Indexing { view, codes } => self.progress.indexing(view, *codes),
             TransferEvent::Duplicate { input, from_id, id, label, labels_added }
                 if self.output.wants_records() && self.printing.is_ok() =>
             {
@@ -48,30 +60,47 @@ impl Tell<'_> {
             _ => {}
         }
     }
+
+    /// Says what became of all inputs that went into `db`, and of each if there is more to say than that.
+    pub(super) fn finish(
+        mut self,
+        db: &Path,
+        counts: &[TransferCounts],
+        each: bool,
+        cancelled: bool,
+    ) -> Result<ExitStatus, Failure> {
+        self.progress.clear();
+        self.printing?;
+        let (seconds, items) = (self.started.elapsed().as_secs_f64(), Items::of(db));
+        if each {
+            for (name, counts) in self.inputs.iter().zip(counts) {
+                self.output
+                    .record(|| with_counts(Record::new("input").with("input", name.as_str()), counts))?;
+                self.output
+                    .text(|style| format!("{}: {}\n", visible(name), describe(style, items, counts)))?;
+            }
+        }
+        let all = sum(counts);
+        self.output.record(|| with_counts(Record::new("summary"), &all).with("seconds", seconds))?;
+        self.output.text(|style| {
+            let done = describe(style, items, &all);
+            format!("{}: {done}; {}\n", visible_path(db), number::seconds(seconds))
+        })?;
+        self.output.finish()?;
+        Ok(if cancelled { super::interrupted() } else { ExitStatus::Success })
+    }
 }
 
-/// What became of one input, as a record.
-pub(super) fn input_record(name: &str, counts: &TransferCounts) -> Record {
-    Record::new("input")
-        .with("input", name)
+fn with_counts(record: Record, counts: &TransferCounts) -> Record {
+    record
         .with("added", counts.added)
         .with("duplicates", counts.duplicates)
         .with("labels_added", counts.labels_added)
 }
 
-/// What became of all inputs, as a record.
-pub(super) fn summary(counts: &TransferCounts, seconds: f64) -> Record {
-    Record::new("summary")
-        .with("added", counts.added)
-        .with("duplicates", counts.duplicates)
-        .with("labels_added", counts.labels_added)
-        .with("seconds", seconds)
-}
-
-/// The same in words.
-pub(super) fn describe(style: &Style, counts: &TransferCounts) -> String {
-    let added = number::counted(counts.added, "model or raw code added", "models or raw codes added");
-    let mut parts = vec![style.paint(Tone::Head, &added)];
+/// The counts in words.
+fn describe(style: &Style, items: Items, counts: &TransferCounts) -> String {
+    let mut parts = vec![style.paint(Tone::Head, &format!("{} added", items.count(counts.added)))];
     if counts.duplicates > 0 {
         parts.push(number::counted(counts.duplicates, "duplicate", "duplicates"));
     }
@@ -82,7 +111,7 @@ pub(super) fn describe(style: &Style, counts: &TransferCounts) -> String {
 }
 
 /// All counts together.
-pub(super) fn sum(counts: &[TransferCounts]) -> TransferCounts {
+fn sum(counts: &[TransferCounts]) -> TransferCounts {
     counts.iter().fold(TransferCounts::default(), |sum, one| TransferCounts {
         added: sum.added + one.added,
         duplicates: sum.duplicates + one.duplicates,

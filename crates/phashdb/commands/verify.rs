@@ -1,5 +1,6 @@
 //! `phashdb verify`: reads every byte of the library and checks every checksum.
 
+use std::path::Path;
 use std::time::Instant;
 
 use phash_library::{Damage, Kind, VerifyReport, verify};
@@ -9,17 +10,14 @@ use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
 use crate::output::table::{Style, Tone};
-use crate::output::{Record, Value, number, visible};
+use crate::output::{Record, Value, number, visible, visible_path};
 use crate::progress::Progress;
 
 pub(super) fn run(args: &VerifyArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let db = args.db.or(&high.db);
     let progress = Progress::new("verify");
-    let result = verify(db, high.reading, &high.cancel, &mut |done, all| {
-        progress.set_total(all);
-        progress.set_position(done);
-    });
+    let result = verify(db, high.reading, &high.cancel, &mut |done, all| progress.show(done, all));
     drop(progress);
     let report = result?;
     let mut output = high.output();
@@ -47,7 +45,7 @@ pub(super) fn run(args: &VerifyArgs, high: &HiArgs) -> Result<ExitStatus, Failur
             .with("uncommitted_bytes", report.uncommitted_bytes)
             .with("seconds", seconds)
     })?;
-    output.text(|style| draw(style, &report, &db.display().to_string(), seconds))?;
+    output.text(|style| draw(style, &report, db, seconds))?;
     output.finish()?;
     Ok(ExitStatus::Success.or_error_if(!report.damages.is_empty()))
 }
@@ -65,13 +63,13 @@ fn damage_record(damage: &Damage) -> Record {
         .with("labels", Value::list(damage.labels.iter().map(String::as_str)))
 }
 
-fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String {
+fn draw(style: &Style, report: &VerifyReport, db: &Path, seconds: f64) -> String {
     let mut text = String::new();
     for damage in &report.damages {
         text += &format!(
             "{} {}, byte {}: {}: expected {}, got {}\n",
             style.paint(Tone::Bad, "damaged:"),
-            visible(&damage.file.display().to_string()),
+            visible_path(&damage.file),
             damage.offset_bytes,
             visible(&damage.what),
             visible(&damage.expected),
@@ -95,7 +93,7 @@ fn draw(style: &Style, report: &VerifyReport, db: &str, seconds: f64) -> String 
     };
     text += &format!(
         "{}: {verdict}; {} and {} checked in {}\n",
-        visible(db),
+        visible_path(db),
         number::counted(report.checked_codes, "code", "codes"),
         number::bytes(report.checked_bytes),
         number::seconds(seconds)

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// The text with control characters and invisible marks of direction and joining written as escapes: `\n`, `\x1b`,
 /// `\u{202e}`. What it gives is one line. Text without such characters stays as it is, backslashes included.
@@ -23,6 +24,11 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// The same of a path.
+pub(crate) fn visible_path(path: &Path) -> String {
+    visible(&path.display().to_string()).into_owned()
 }
 
 /// Whether a character acts on a terminal or on its neighbours instead of being seen: C0, DEL and C1 controls, line and

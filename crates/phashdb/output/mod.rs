@@ -10,7 +10,7 @@ pub(crate) mod table;
 
 use std::io::{self, Write};
 
-pub(crate) use escape::visible;
+pub(crate) use escape::{visible, visible_path};
 pub(crate) use record::{Record, Value};
 use table::Style;
 
@@ -57,6 +57,8 @@ pub(crate) struct Output {
     printer: Option<Box<dyn Printer>>,
     format: Format,
     style: Style,
+    /// Whether there is a document that is not closed yet.
+    open: bool,
 }
 
 impl Output {
@@ -67,7 +69,7 @@ impl Output {
             Format::Jsonl => Some(Box::new(json::Lines)),
             Format::Csv => Some(Box::<csv::Csv>::default()),
         };
-        Self { out, printer, format, style }
+        Self { out, printer, format, style, open: false }
     }
 
     /// Declares the columns of formats that have columns: needed where records of several types follow.
@@ -90,7 +92,10 @@ impl Output {
     /// Prints a record, in the machine-readable formats.
     pub(crate) fn record(&mut self, record: impl FnOnce() -> Record) -> io::Result<()> {
         match &mut self.printer {
-            Some(printer) => printer.record(&record(), &mut self.out),
+            Some(printer) => {
+                self.open = true;
+                printer.record(&record(), &mut self.out)
+            }
             None => Ok(()),
         }
     }
@@ -115,9 +120,19 @@ impl Output {
 
     /// Closes the document and flushes.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.open = false;
         if let Some(printer) = &mut self.printer {
             printer.finish(&mut self.out)?;
         }
         self.out.flush()
+    }
+}
+
+impl Drop for Output {
+    /// A command that gives up in the middle leaves a whole document of what it has printed.
+    fn drop(&mut self) {
+        if self.open {
+            let _ = self.finish();
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use phash_library::{CodeLibrary, CodeMode, Measured, measure};
 
-use super::warn_of_segments;
 use crate::args::BenchArgs;
+use crate::commands::describe::warn_of_segments;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -14,10 +14,10 @@ use crate::output::table::{Column, Grid, Style, Tone};
 use crate::output::{Record, number};
 
 pub(crate) fn run(args: &BenchArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
-    let library = CodeLibrary::open_with(&high.db, high.reading)?;
-    warn_of_segments(&library);
+    let library = CodeLibrary::open_with(args.db.or(&high.db), high.reading)?;
+    warn_of_segments(library.dir(), library.unusable_segments());
     if library.code_count() == 0 {
-        let db = high.db.display();
+        let db = library.dir().display();
         return Err(Failure::Usage(format!(
             "{db}: holds no codes yet: nothing to measure (see import-codes)"
         )));

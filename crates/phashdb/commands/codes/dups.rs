@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use phash_library::{CodeGroup, CodeLibrary};
 
-use super::warn_of_segments;
 use crate::args::DupsArgs;
+use crate::commands::describe::warn_of_segments;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -15,8 +15,8 @@ use crate::progress::Progress;
 
 pub(crate) fn run(args: &DupsArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    let library = CodeLibrary::open_with(&high.db, high.reading)?;
-    warn_of_segments(&library);
+    let library = CodeLibrary::open_with(args.db.or(&high.db), high.reading)?;
+    warn_of_segments(library.dir(), library.unusable_segments());
     let progress = Progress::of_codes("dups");
     progress.set_total(library.code_count().into());
     let done = |codes| progress.advance(codes);

@@ -9,17 +9,15 @@ use crate::args::ImportCodesArgs;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
-use crate::inputs::is_stdin;
+use crate::inputs::check_stdin;
 use crate::message;
 use crate::output::table::{Style, Tone};
-use crate::output::{Record, number, visible};
+use crate::output::{Record, number, visible_path};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &ImportCodesArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
-    if args.files.iter().filter(|path| is_stdin(path)).count() > 1 {
-        return Err(Failure::Usage("- (standard input) can be given only once".to_owned()));
-    }
+    check_stdin(&args.files)?;
     // All of them before anything is stored: a name that is wrong is found at once.
     let inputs =
         args.files.iter().map(|path| open_input(path, &args.input)).collect::<Result<Vec<_>, _>>()?;
@@ -117,7 +115,7 @@ fn draw(
     let rate = (summary.codes as f64 / seconds.max(1e-9)) as u64;
     format!(
         "{}: {imported}{labelled}, ids from {}; {}{index}, {} a second\n",
-        visible(&high.db.display().to_string()),
+        visible_path(&high.db),
         summary.first_id,
         number::seconds(seconds),
         number::counted(rate, "code", "codes"),

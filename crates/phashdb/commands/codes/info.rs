@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use phash_library::{CodeLibrary, Contents, Info};
 
-use super::{layout_name, warn_of_segments};
+use super::layout_name;
+use crate::commands::describe::warn_of_segments;
 use crate::commands::sizes;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ use crate::output::table::{Style, Tone};
 use crate::output::{Record, Value, number};
 
 pub(crate) fn run(library: &CodeLibrary, high: &HiArgs) -> Result<ExitStatus, Failure> {
-    warn_of_segments(library);
+    warn_of_segments(library.dir(), library.unusable_segments());
     let info = library.reader().info().map_err(phash_library::Error::from)?;
     let mut output = high.output();
     output.record(|| record(library, &info))?;

@@ -9,12 +9,11 @@ pub(super) mod query;
 
 use std::path::Path;
 
-use phash_library::{CodeFormat, CodeInput, CodeLibrary, Columns, Layout};
+use phash_library::{CodeFormat, CodeInput, Columns, Layout};
 
 use crate::args::InputArgs;
 use crate::failure::Failure;
 use crate::inputs::{STDIN, is_stdin};
-use crate::message;
 
 /// Opens a file of codes, or standard input.
 fn open_input(path: &Path, args: &InputArgs) -> Result<CodeInput, Failure> {
@@ -36,13 +35,5 @@ fn layout_name(layout: Layout) -> &'static str {
     match layout {
         Layout::Fast => "fast",
         _ => "compact",
-    }
-}
-
-/// Says on standard error which index segments cannot be used.
-fn warn_of_segments(library: &CodeLibrary) {
-    for error in library.unusable_segments() {
-        let db = library.dir().display();
-        message::warning(&format!("{db}: {error}; searches are complete but slower"));
     }
 }

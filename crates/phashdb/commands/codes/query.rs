@@ -7,8 +7,9 @@ use std::time::Instant;
 use phash_library::{CodeLibrary, CodeMode, Match, Matches, RawCode};
 
 use super::super::explain;
-use super::{columns, open_input, warn_of_segments};
+use super::{columns, open_input};
 use crate::args::QueryArgs;
+use crate::commands::describe::warn_of_segments;
 use crate::exit::ExitStatus;
 use crate::failure::Failure;
 use crate::hiargs::HiArgs;
@@ -48,7 +49,7 @@ pub(crate) fn run(
     };
     library.check_mode(mode)?;
     let code = args.code.as_deref().map(|text| parse_code(library, text)).transpose()?;
-    warn_of_segments(library);
+    warn_of_segments(library.dir(), library.unusable_segments());
     let mut output = high.output();
     output.columns(&["type", "query_number", "query", "id", "label", "distance_bits", "code"]);
     let mut run = Run {
