@@ -112,6 +112,9 @@ pub(crate) fn build_view<const W: usize>(
     Ok(())
 }
 
+/// What writes a segment into a file that the store has made.
+type WriteTo<'w> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'w;
+
 /// Writes an index segment over `ids` into the file that `add` makes for it.
 pub(crate) fn write_segment<const W: usize>(
     view: &str,
@@ -119,7 +122,7 @@ pub(crate) fn write_segment<const W: usize>(
     ids: Range<u32>,
     params: &BuildParams,
     cancel: &AtomicBool,
-    add: &mut dyn FnMut(&mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> phash_store::Result<()>,
+    add: &mut dyn FnMut(&mut WriteTo<'_>) -> phash_store::Result<()>,
 ) -> Result<()> {
     let mut failure = None;
     let written = add(&mut |out| {
