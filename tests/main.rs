@@ -10,12 +10,15 @@ mod commands;
 mod durability;
 mod exchange;
 mod exchange_corpus;
+#[cfg(target_os = "linux")]
+mod failing;
 mod formats;
 mod ground_truth;
 mod hostile;
 mod ingest;
 mod interrupted_merge;
 mod interruption;
+mod kills;
 mod maintenance;
 mod mapping;
 mod partial;
@@ -24,6 +27,9 @@ mod queries;
 #[cfg(unix)]
 mod readers;
 mod readme;
+#[cfg(target_os = "linux")]
+mod scenes;
 mod schema;
 mod support;
+mod transfers;
 mod upkeep;

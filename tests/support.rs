@@ -16,6 +16,12 @@ use tempfile::TempDir;
 /// The bundled models.
 pub(crate) const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/models");
 
+/// The number in an environment variable.
+#[cfg(target_os = "linux")]
+pub(crate) fn given(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
+}
+
 /// A directory of one test, removed at its end.
 pub(crate) struct Sandbox {
     dir: TempDir,

@@ -1,6 +1,8 @@
 //! Owns the taking over of what another database recorded: models with the times and the versions of labels that they had
 //! there. Identity is that of [`Writer::put`]: contents by their digest, a file by label and digest.
 
+use std::collections::HashMap;
+
 use super::Writer;
 use super::put::check_source;
 use crate::error::{Error, Result};
@@ -32,8 +34,8 @@ pub struct TakenOver {
 impl Writer {
     /// Stores a model of another database with its time and with all its sources, of which `model.source` must be the first.
     /// If the contents are stored already, what is stored stays as it is, and only sources are added. A source is known, and
-    /// nothing is done about it, if any version of its label has its file digest and stands for this model: to take over the
-    /// same model again changes nothing.
+    /// nothing is done about it, if as many versions of its label have its file digest and stand for this model as there are
+    /// given up to it: to take over the same model again changes nothing.
     ///
     /// # Errors
     /// As [`Writer::put`]; [`Error::InvalidInput`] also if no source is given.
@@ -73,18 +75,27 @@ impl Writer {
             None => self.insert_model(model, ingested_at_ms)?,
         };
         let mut added = 0;
+        let mut seen: HashMap<(&str, [u8; 32]), usize> = HashMap::new();
         for recorded in sources {
-            added += u32::from(self.take_over_source(recorded, id)?);
+            let before = seen.entry((recorded.source.label, recorded.source.file_digest)).or_default();
+            added += u32::from(self.take_over_source(recorded, id, *before)?);
+            *before += 1;
         }
         Ok(TakenOver { id, new: known.is_none(), sources: added })
     }
 
-    /// Records a source unless it is known; whether it was not.
-    fn take_over_source(&mut self, recorded: &RecordedSource<'_>, model_id: u32) -> Result<bool> {
+    /// Records a source unless it is known; whether it was not. `before` is how many of the given ones before it are the same
+    /// but for their versions: a label may have come back to what it stood for.
+    fn take_over_source(
+        &mut self,
+        recorded: &RecordedSource<'_>,
+        model_id: u32,
+        before: usize,
+    ) -> Result<bool> {
         let source = &recorded.source;
         let versions = self.catalog.versions(source.label)?;
         let same = |old: &Source| old.file_digest == source.file_digest && old.model_id == model_id;
-        if versions.iter().any(same) {
+        if versions.iter().filter(|old| same(old)).count() > before {
             return Ok(false);
         }
         let taken = versions.iter().any(|old| old.version == recorded.version);

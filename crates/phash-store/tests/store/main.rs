@@ -25,6 +25,7 @@ mod salvage;
 mod schema_text;
 mod segments;
 mod snapshot;
+mod take_over;
 mod transcript;
 mod verify;
 mod workloads;
