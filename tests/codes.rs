@@ -359,12 +359,12 @@ fn the_two_kinds_of_databases_are_told_apart() {
     let info = |db: &str| sandbox.run(&format!("info --json --db {db}")).exits(0).of_type("info").remove(0);
     assert_eq!(
         (&info("models.phash")["contents"], &info("models.phash")["format_version"]),
-        (&"models".into(), &1.into())
+        (&"models".into(), &5.into())
     );
     let codes = info("library.phash");
     assert_eq!(
         (&codes["contents"], &codes["format_version"], &codes["bits"]),
-        (&"raw codes".into(), &2.into(), &64.into())
+        (&"raw codes".into(), &4.into(), &64.into())
     );
     assert_eq!((&codes["codes"], &codes["labels"]), (&20.into(), &20.into()));
     sandbox.run("info").exits(0).is_silent().prints("20 of 64 bits").prints("comparing every code");

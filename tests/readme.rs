@@ -30,7 +30,7 @@ fn is_about_the_checkout(command: &str) -> bool {
     builds || command.contains(".ci/run") || command.starts_with("git ") || command.starts_with("data/make/")
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

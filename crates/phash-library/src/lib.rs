@@ -50,7 +50,7 @@ pub use groups::{Fingerprint, Group, Grouping, Member, Neighbour, group};
 pub use ingest::{IngestSummary, ingest};
 pub use library::Library;
 pub use merge::{Merged, merge};
-pub use migrate::{Migration, migrate};
+pub use migrate::{MigrateEvent, Migration, migrate};
 pub use pipeline::{HashedFile, Hashing, Input, SAMPLE_OVER_BYTES, hash_file, hash_files};
 pub use query::{Hit, Mode, Query};
 pub use raw::{

@@ -2,11 +2,11 @@
 //! use are built again.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_store::{OpenOptions, Reader, Writer};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::segments::build_missing;
 
 /// What a migration did.
@@ -27,24 +27,53 @@ impl Migration {
     }
 }
 
+/// What happens during a migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MigrateEvent<'a> {
+    /// So many rows of models and tensors, of so many, are brought to the newest version.
+    Rows {
+        /// Done.
+        done: u64,
+        /// In all.
+        all: u64,
+    },
+    /// An index segment is being built.
+    Indexing {
+        /// The view; `raw` for raw codes.
+        view: &'a str,
+        /// How many codes it covers.
+        codes: u32,
+    },
+}
+
 /// Brings the database at `dir` to the newest version of its format, and its index up to date. Each step is one commit:
-/// whatever interrupts it, the database is of the version before or after, and running again does what is left. `starts`
-/// is told the view and the codes of each index segment that is built.
+/// whatever interrupts it, the database is of the version before or after, and running again does what is left.
 ///
 /// # Errors
-/// [`crate::Error::Store`], among others [`phash_store::Error::UnknownVersion`] if a newer build wrote the database;
+/// [`crate::Error::Store`], among others [`phash_store::Error::UnknownVersion`] if a newer build wrote the database, and
+/// [`phash_store::Error::Corrupted`] if a row or code that needs a checksum does not pass the one it has;
 /// [`crate::Error::Index`]; [`crate::Error::Cancelled`].
-pub fn migrate(dir: &Path, cancel: &AtomicBool, starts: &mut dyn FnMut(&str, u32)) -> Result<Migration> {
+pub fn migrate(
+    dir: &Path,
+    cancel: &AtomicBool,
+    events: &mut dyn FnMut(MigrateEvent<'_>),
+) -> Result<Migration> {
     let reader = Reader::open(dir, OpenOptions::default())?;
     let schema = reader.schema().clone();
     drop(reader);
-    let mut writer = Writer::open(dir, &schema)?;
-    let from_version = writer.format_version();
-    writer.migrate()?;
+    let migrated = Writer::migrate(dir, &schema, &mut |done, all| {
+        events(MigrateEvent::Rows { done, all });
+        !cancel.load(Ordering::Relaxed)
+    })?;
+    let (mut writer, from_version) = migrated.ok_or(Error::Cancelled)?;
+    if writer.format_version() != from_version {
+        writer.shrink_catalog()?;
+    }
     let mut segments_built = 0;
     build_missing(dir, &mut writer, cancel, &mut |view, codes| {
         segments_built += 1;
-        starts(view, codes);
+        events(MigrateEvent::Indexing { view, codes });
     })?;
     Ok(Migration { from_version, to_version: writer.format_version(), segments_built })
 }

@@ -40,6 +40,16 @@ pub enum Error {
         /// The version this build reads and writes.
         supported: u32,
     },
+    /// The database is of an older version of the format, which this build reads but does not write.
+    #[error("{}: format version {found}, to which nothing is added: phashdb migrate brings it to version {newest} in place (after phashdb backup, if older builds are to read it still)", path.display())]
+    OlderVersion {
+        /// The database directory.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that is written.
+        newest: u32,
+    },
     /// The database was made with another hash: codes of different parameters are never compared.
     #[error("{}: made with other hash parameters ({found}, not {expected}); codes of different parameters are never compared: use the build that made it, or ingest into a new database", path.display())]
     ParametersDiffer {

@@ -23,26 +23,12 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// The version of the format on disk: of code files always, of the catalog until something is removed.
-    pub(crate) fn format_version(self) -> u32 {
+    /// The version of the format of code files, which have not changed since the first databases.
+    pub(crate) fn code_file_version(self) -> u32 {
         match self {
             Self::Models => 1,
             Self::Codes => 2,
         }
-    }
-
-    /// The version of a catalog that knows of removals and compactions.
-    pub(crate) fn upkept_version(self) -> u32 {
-        self.format_version() + 2
-    }
-
-    /// What a version of the catalog holds, and whether it knows of removals, if this build knows it.
-    pub(crate) fn of_version(version: i64) -> Option<(Self, bool)> {
-        [Self::Models, Self::Codes].into_iter().find_map(|contents| {
-            let is = |number: u32| i64::from(number) == version;
-            let upkept = is(contents.upkept_version());
-            (upkept || is(contents.format_version())).then_some((contents, upkept))
-        })
     }
 
     /// The kinds of code files that each view has, in order.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use phash_library::{Migration, migrate};
+use phash_library::{MigrateEvent, Migration, migrate};
 
 use crate::args::MigrateArgs;
 use crate::exit::ExitStatus;
@@ -14,8 +14,15 @@ use crate::progress::Progress;
 pub(super) fn run(args: &MigrateArgs, high: &HiArgs) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     let db = args.db.or(&high.db);
-    let progress = Progress::new("migrate");
-    let result = migrate(db, &high.cancel, &mut |view, codes| progress.indexing(view, codes));
+    let progress = Progress::of_items("migrate");
+    let result = migrate(db, &high.cancel, &mut |event| match event {
+        MigrateEvent::Rows { done, all } => {
+            progress.set_total(all);
+            progress.set_position(done);
+        }
+        MigrateEvent::Indexing { view, codes } => progress.indexing(view, codes),
+        _ => {}
+    });
     drop(progress);
     let done = result?;
     let seconds = started.elapsed().as_secs_f64();

@@ -1,4 +1,5 @@
-//! Owns the catalog's tables, as SQL: those of every version, and those that versions 3 and 4 have beside them. docs/file-format.md describes them and changes together with this module.
+//! Owns the catalog's tables, as SQL: those of every version, and what later versions have beside them. A new catalog is made by
+//! the same steps as an older one is migrated by. docs/file-format.md describes them and changes together with this module.
 
 /// `PRAGMA application_id`: the letters PHSH.
 pub(super) const APPLICATION_ID: i32 = 0x5048_5348;
@@ -95,7 +96,7 @@ CREATE TABLE segments(
 ) STRICT;
 ";
 
-/// What versions 3 and 4 have beside them: made by the transaction that first removes something.
+/// What versions from 3 on have beside them.
 pub(super) const UPKEEP_TABLES: &str = "
 CREATE TABLE upkeep(
     id INTEGER PRIMARY KEY CHECK (id = 0),
@@ -112,4 +113,10 @@ CREATE TABLE removed(
     crc INTEGER NOT NULL,
     PRIMARY KEY (kind, chunk)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What version 5 has beside them: of each model and tensor the checksum of its codes. `crc` covers it, though it stands before it.
+pub(super) const CODES_CRC_COLUMNS: &str = "
+ALTER TABLE models ADD COLUMN codes_crc INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tensors ADD COLUMN codes_crc INTEGER NOT NULL DEFAULT 0;
 ";

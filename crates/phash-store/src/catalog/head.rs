@@ -153,7 +153,7 @@ impl Catalog {
     /// Reads the head and checks that it agrees with itself.
     pub(crate) fn head(&self) -> Result<Head> {
         let mut head = self.read_meta()?;
-        if self.upkept {
+        if self.version.has_upkeep {
             head.upkeep = self.read_upkeep()?;
         }
         self.read_code_files(&mut head)?;
@@ -181,7 +181,7 @@ impl Catalog {
         let err = |e| self.err("read the head of the catalog", e);
         let mut head = Head::empty(
             [0; 16],
-            Schema { contents: self.contents, parameters: [0; 32], views: Vec::new() },
+            Schema { contents: self.version.contents, parameters: [0; 32], views: Vec::new() },
             0,
         );
         let sql = "SELECT database_id, parameters, created_at_ms, generation, models, weak_models, tensors, sources,
@@ -258,6 +258,7 @@ impl Catalog {
                 .execute("INSERT INTO code_files VALUES (?1, ?2, ?3, ?4, 0, 0, 0, ?5)", row)
                 .map_err(err)?;
         }
+        self.write_upkeep(&head.upkeep)?;
         Ok(head)
     }
 

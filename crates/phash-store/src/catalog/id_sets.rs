@@ -62,7 +62,7 @@ impl Catalog {
     /// The ids of a set, all of them below `end`. O(end / 65,536) rows.
     pub(crate) fn id_set(&self, set: IdSet, end: u32) -> Result<RoaringBitmap> {
         let mut all = RoaringBitmap::new();
-        if matches!(set, IdSet::Removed(_)) && !self.upkept {
+        if matches!(set, IdSet::Removed(_)) && !self.version.has_upkeep {
             return Ok(all);
         }
         let (table, key) = (set.table(), set.key_column());

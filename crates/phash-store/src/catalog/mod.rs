@@ -5,6 +5,7 @@ mod copy;
 mod ddl;
 pub(crate) mod head;
 pub(crate) mod id_sets;
+pub(crate) mod migrate;
 pub(crate) mod piecewise;
 pub(crate) mod read;
 pub(crate) mod remove;
@@ -22,8 +23,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
-use crate::files::layout::FORMAT_VERSION;
 use crate::schema::Contents;
+use crate::version::{FORMAT_VERSION, Version};
 
 /// How long to wait for SQLite's own short locks.
 const BUSY: Duration = Duration::from_secs(10);
@@ -33,10 +34,7 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(crate) struct Catalog {
     conn: Connection,
     path: PathBuf,
-    /// What the database holds: the version of the format says so.
-    contents: Contents,
-    /// Whether the version of the format knows of removals.
-    upkept: bool,
+    version: Version,
 }
 
 impl Catalog {
@@ -44,14 +42,18 @@ impl Catalog {
     pub(crate) fn create(path: &Path, contents: Contents) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut this = Self::connect(path, path, flags, "create the catalog")?;
-        this.contents = contents;
+        this.version = Version::newest(contents);
         this.run(
             "create the catalog",
             "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
         )?;
         this.begin_write()?;
         this.run("create the catalog", ddl::TABLES)?;
-        let (id, version) = (ddl::APPLICATION_ID, contents.format_version());
+        this.run("create the catalog", ddl::UPKEEP_TABLES)?;
+        if this.version.has_codes_crc {
+            this.run("create the catalog", ddl::CODES_CRC_COLUMNS)?;
+        }
+        let (id, version) = (ddl::APPLICATION_ID, this.version.number);
         this.run(
             "create the catalog",
             &format!("PRAGMA application_id = {id}; PRAGMA user_version = {version};"),
@@ -101,7 +103,7 @@ impl Catalog {
         }
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|e| Error::catalog(op, path, e))?;
-        let this = Self { conn, path: path.to_owned(), contents: Contents::Models, upkept: false };
+        let this = Self { conn, path: path.to_owned(), version: Version::newest(Contents::Models) };
         this.conn.busy_timeout(BUSY).map_err(|e| this.err(op, e))?;
         // The file may come from anywhere: its schema is data, not code.
         for (option, on) in [
@@ -134,28 +136,17 @@ impl Catalog {
     fn read_version(&mut self) -> Result<()> {
         let pragma = |name| self.conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let version = pragma("user_version").map_err(|e| self.err("read the catalog", e))?;
-        let Some((contents, upkept)) = Contents::of_version(version) else {
+        let Some(known) = Version::of(version) else {
             let found = u32::try_from(version).unwrap_or(0);
             return Err(Error::UnknownVersion { path: self.path.clone(), found, supported: FORMAT_VERSION });
         };
-        (self.contents, self.upkept) = (contents, upkept);
-        Ok(())
-    }
-
-    /// Makes the catalog one of the version that knows of removals, inside the transaction that the writer has begun.
-    pub(crate) fn upgrade(&mut self) -> Result<()> {
-        if !self.upkept {
-            let version = self.contents.upkept_version();
-            self.run("upgrade the catalog", ddl::UPKEEP_TABLES)?;
-            self.run("upgrade the catalog", &format!("PRAGMA user_version = {version};"))?;
-            self.upkept = true;
-        }
+        self.version = known;
         Ok(())
     }
 
     /// The version of the format.
-    pub(crate) fn version(&self) -> u32 {
-        if self.upkept { self.contents.upkept_version() } else { self.contents.format_version() }
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
     /// Gives pages that hold nothing back to the file system. Readers are neither disturbed nor waited for: while one

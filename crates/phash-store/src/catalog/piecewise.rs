@@ -11,12 +11,11 @@ use super::Catalog;
 use super::head::Head;
 use super::id_sets::{CHUNK_IDS, IdSet};
 use super::rowcheck::{Field, row_crc};
-use super::rows::MODEL_COLUMNS;
+use super::rows::Coded;
 use super::upkeep::Upkeep;
 use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::records::{ModelRow, Source, TensorRow};
-use crate::schema::Contents;
 
 /// Rows fetched at once while all goes well.
 const PAGE: u32 = 256;
@@ -102,11 +101,6 @@ impl Catalog {
         Ok(this)
     }
 
-    /// What the version of the format says.
-    pub(crate) fn kind(&self) -> (Contents, bool) {
-        (self.contents, self.upkept)
-    }
-
     /// The row of `meta`, without views and tails.
     pub(crate) fn meta(&self) -> Result<Head> {
         self.read_meta()
@@ -114,7 +108,7 @@ impl Catalog {
 
     /// The row of `upkeep`, which is not in catalogs of before the first removal.
     pub(crate) fn upkeep(&self) -> Result<Upkeep> {
-        if self.upkept { self.read_upkeep() } else { Ok(Upkeep::default()) }
+        if self.version.has_upkeep { self.read_upkeep() } else { Ok(Upkeep::default()) }
     }
 
     /// The rows of `code_files` that pass.
@@ -160,11 +154,10 @@ impl Catalog {
     }
 
     /// The models with ids in `ids`, without sources.
-    pub(crate) fn model_rows(&self, ids: &Range<u32>) -> Result<Vec<ModelRow>> {
-        let sql =
-            format!("SELECT {MODEL_COLUMNS} FROM models NOT INDEXED WHERE id >= ?1 AND id < ?2 ORDER BY id");
-        let models = self.models_by(&sql, params![ids.start, ids.end])?;
-        self.in_order("models", ids, models.iter().map(|model| model.id))?;
+    pub(crate) fn model_rows(&self, ids: &Range<u32>) -> Result<Vec<Coded<ModelRow>>> {
+        let which = "NOT INDEXED WHERE id >= ?1 AND id < ?2 ORDER BY id";
+        let models = self.models_by(which, params![ids.start, ids.end])?;
+        self.in_order("models", ids, models.iter().map(|model| model.row.id))?;
         Ok(models)
     }
 
@@ -184,9 +177,9 @@ impl Catalog {
     }
 
     /// The tensors with ids in `ids`.
-    pub(crate) fn tensor_rows(&self, ids: &Range<u32>) -> Result<Vec<TensorRow>> {
-        let tensors = self.tensors(ids.clone())?;
-        self.in_order("tensors", ids, tensors.iter().map(|tensor| tensor.id))?;
+    pub(crate) fn tensor_rows(&self, ids: &Range<u32>) -> Result<Vec<Coded<TensorRow>>> {
+        let tensors = self.coded_tensors(ids.clone())?;
+        self.in_order("tensors", ids, tensors.iter().map(|tensor| tensor.row.id))?;
         Ok(tensors)
     }
 
@@ -194,7 +187,7 @@ impl Catalog {
     /// as many, nothing is known of chunks without a row.
     pub(crate) fn known_ids(&self, set: IdSet, end: u32, count: Option<u32>) -> KnownIds {
         let mut known = KnownIds::default();
-        if matches!(set, IdSet::Removed(_)) && !self.upkept {
+        if matches!(set, IdSet::Removed(_)) && !self.version.has_upkeep {
             return known;
         }
         let mut without_row = RoaringBitmap::new();

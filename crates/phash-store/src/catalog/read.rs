@@ -7,11 +7,15 @@ use rusqlite::{Params, params};
 
 use super::Catalog;
 use super::head::Head;
-use super::rows::{MODEL_COLUMNS, SEGMENT_COLUMNS, SOURCE_COLUMNS, SegmentRow, TENSOR_COLUMNS, model_crc};
+use super::rows::{
+    Coded, MODEL_COLUMNS, SEGMENT_COLUMNS, SOURCE_COLUMNS, SegmentRow, TENSOR_COLUMNS, model_crc,
+};
 use crate::error::Result;
 use crate::records::{ModelRow, Source, TensorRow};
 
 const OP: &str = "read the catalog";
+/// For [`Catalog::models_by`].
+pub(super) const MODELS_BY_ID: &str = "WHERE id >= ?1 AND id < ?2 ORDER BY id";
 
 impl Catalog {
     /// The current version of a label.
@@ -45,27 +49,30 @@ impl Catalog {
 
     /// The model with these contents.
     pub(crate) fn model_by_content_digest(&self, digest: &[u8; 32]) -> Result<Option<u32>> {
-        let sql = format!("SELECT {MODEL_COLUMNS} FROM models WHERE content_digest = ?1");
-        let found = self.models_by(&sql, [digest])?.pop();
+        let found = self.models_by("WHERE content_digest = ?1", [digest])?.pop().map(|model| model.row);
         self.check_key(found.as_ref().is_none_or(|model| model.content_digest == *digest), "content digest")?;
         Ok(found.map(|model| model.id))
     }
 
     /// The models with ids in `ids`, with skips and sources.
     pub(crate) fn models(&self, ids: Range<u32>) -> Result<Vec<ModelRow>> {
-        let sql = format!("SELECT {MODEL_COLUMNS} FROM models WHERE id >= ?1 AND id < ?2 ORDER BY id");
-        let mut models = self.models_by(&sql, params![ids.start, ids.end])?;
+        Ok(self.coded_models(ids)?.into_iter().map(|model| model.row).collect())
+    }
+
+    /// The same, with the checksums of their codes.
+    pub(crate) fn coded_models(&self, ids: Range<u32>) -> Result<Vec<Coded<ModelRow>>> {
+        let mut models = self.models_by(MODELS_BY_ID, params![ids.start, ids.end])?;
         let by_id: BTreeMap<u32, usize> =
-            models.iter().enumerate().map(|(at, model)| (model.id, at)).collect();
+            models.iter().enumerate().map(|(at, model)| (model.row.id, at)).collect();
         let condition = "s.model_id >= ?1 AND s.model_id < ?2 ORDER BY s.model_id, s.id";
         for source in self.sources(condition, params![ids.start, ids.end])? {
             self.check_key(ids.contains(&source.model_id), "model")?;
             if let Some(&at) = by_id.get(&source.model_id) {
-                models[at].sources.push(source);
+                models[at].row.sources.push(source);
             }
         }
-        if let Some(model) = models.iter().find(|model| model.sources.is_empty()) {
-            return Err(self.damaged(format!("sources of model {}", model.id), "at least one", "none"));
+        if let Some(model) = models.iter().find(|model| model.row.sources.is_empty()) {
+            return Err(self.damaged(format!("sources of model {}", model.row.id), "at least one", "none"));
         }
         Ok(models)
     }
@@ -79,16 +86,17 @@ impl Catalog {
         Err(self.damaged(format!("index by {key}"), "the row that was asked for", "another one"))
     }
 
-    /// Models by a query of [`MODEL_COLUMNS`], without sources.
-    pub(super) fn models_by(&self, sql: &str, params: impl Params) -> Result<Vec<ModelRow>> {
+    /// Models by what follows `FROM models`, without sources.
+    pub(super) fn models_by(&self, which: &str, params: impl Params) -> Result<Vec<Coded<ModelRow>>> {
         let err = |e| self.err(OP, e);
-        let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
+        let sql = format!("SELECT {MODEL_COLUMNS}, {} FROM models {which}", self.codes_crc_column());
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
         let mut rows = statement.query(params).map_err(err)?;
         let mut models = Vec::new();
         while let Some(row) = rows.next().map_err(err)? {
             let (mut model, crc) = self.read_model(row)?;
-            model.tensors_skipped = self.skips(model.id)?;
-            self.check_row("models", model.id, model_crc(&model), crc)?;
+            model.row.tensors_skipped = self.skips(model.row.id)?;
+            self.check_row("models", model.row.id, model_crc(&model.row, model.codes_crc), crc)?;
             models.push(model);
         }
         Ok(models)
@@ -122,8 +130,15 @@ impl Catalog {
 
     /// The tensors with ids in `ids`.
     pub(crate) fn tensors(&self, ids: Range<u32>) -> Result<Vec<TensorRow>> {
+        Ok(self.coded_tensors(ids)?.into_iter().map(|tensor| tensor.row).collect())
+    }
+
+    /// The same, with the checksums of their codes.
+    pub(crate) fn coded_tensors(&self, ids: Range<u32>) -> Result<Vec<Coded<TensorRow>>> {
         let err = |e| self.err(OP, e);
-        let sql = format!("SELECT {TENSOR_COLUMNS} FROM tensors WHERE id >= ?1 AND id < ?2 ORDER BY id");
+        let crc = self.codes_crc_column();
+        let sql =
+            format!("SELECT {TENSOR_COLUMNS}, {crc} FROM tensors WHERE id >= ?1 AND id < ?2 ORDER BY id");
         let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
         let mut rows = statement.query(params![ids.start, ids.end]).map_err(err)?;
         let mut tensors = Vec::new();

@@ -1,15 +1,16 @@
 //! Owns the renumbering of a compaction: ids of models, tensors and sources become dense again, in the order they had,
 //! inside the transaction that the writer has begun. What must hold: rows move in ascending order to ids at or below
-//! their own, so that no row is ever in the way of another.
+//! their own, so that no row is ever in the way of another; checksums of codes are carried along, never made anew.
 
 use roaring::RoaringBitmap;
 use rusqlite::params;
 
 use super::Catalog;
 use super::head::Head;
-use super::rows::{MODEL_COLUMNS, encode_features, encode_shape, model_crc, source_crc, tensor_crc};
+use super::read::MODELS_BY_ID;
+use super::rows::{Coded, encode_features, encode_shape, model_crc, source_crc, tensor_crc};
 use crate::error::{Error, Result};
-use crate::records::{ModelRow, Source};
+use crate::records::{ModelRow, Source, TensorRow};
 
 /// Rows fetched at once.
 const PAGE: u32 = 1024;
@@ -31,15 +32,16 @@ impl Catalog {
 
     fn renumber_models(&self, head: &Head, removed: &RoaringBitmap) -> Result<()> {
         let err = |e: rusqlite::Error| -> Error { self.err("renumber the models in the catalog", e) };
-        let select = format!("SELECT {MODEL_COLUMNS} FROM models WHERE id >= ?1 AND id < ?2 ORDER BY id");
         let mut next_tensor = 0;
         for from in (0..head.models).step_by(PAGE as usize) {
-            for old in self.models_by(&select, params![from, from.saturating_add(PAGE)])? {
+            for Coded { row: old, codes_crc } in
+                self.models_by(MODELS_BY_ID, params![from, from.saturating_add(PAGE)])?
+            {
                 let tensors = next_tensor..next_tensor + (old.tensors.end - old.tensors.start);
                 next_tensor = tensors.end;
                 let old_id = old.id;
                 let new = ModelRow { id: new_id(old_id, removed), tensors, ..old };
-                let row = params![old_id, new.id, new.tensors.start, model_crc(&new)];
+                let row = params![old_id, new.id, new.tensors.start, model_crc(&new, codes_crc)];
                 let sql = "UPDATE models SET id = ?2, first_tensor = ?3, crc = ?4 WHERE id = ?1";
                 self.conn.prepare_cached(sql).map_err(err)?.execute(row).map_err(err)?;
                 if new.id != old_id {
@@ -59,16 +61,17 @@ impl Catalog {
         let err = |e: rusqlite::Error| -> Error { self.err("renumber the tensors in the catalog", e) };
         let mut next = 0u32;
         for from in (0..head.tensors).step_by(PAGE as usize) {
-            for old in self.tensors(from..from.saturating_add(PAGE))? {
+            for Coded { row: old, codes_crc } in self.coded_tensors(from..from.saturating_add(PAGE))? {
                 let (id, model_id) = (next, new_id(old.model_id, removed));
                 next += 1;
                 if (id, model_id) == (old.id, old.model_id) {
                     continue;
                 }
                 let (shape, features) = (encode_shape(&old.shape), encode_features(&old.features));
-                let crc = tensor_crc(id, model_id, &old.name, &old.dtype, &shape, &features);
+                let old_id = old.id;
+                let crc = tensor_crc(&TensorRow { id, model_id, ..old }, &shape, &features, codes_crc);
                 let sql = "UPDATE tensors SET id = ?2, model_id = ?3, crc = ?4 WHERE id = ?1";
-                let row = params![old.id, id, model_id, crc];
+                let row = params![old_id, id, model_id, crc];
                 self.conn.prepare_cached(sql).map_err(err)?.execute(row).map_err(err)?;
             }
         }

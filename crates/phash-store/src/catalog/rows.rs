@@ -13,12 +13,19 @@ pub(super) const SOURCE_COLUMNS: &str =
     "s.id, s.label, s.version, s.path, s.len_bytes, s.mtime_ns, s.file_digest,
     s.model_id, s.recorded_at_ms, s.crc,
     NOT EXISTS (SELECT 1 FROM sources AS later WHERE later.label = s.label AND later.version > s.version)";
-/// The columns of a model, for [`Catalog::read_model`].
+/// The columns of a model, for [`Catalog::read_model`], before [`Catalog::codes_crc_column`].
 pub(super) const MODEL_COLUMNS: &str = "id, content_digest, format, weak, tensors_used, first_tensor, tensor_count, features, ingested_at_ms, crc";
-/// The columns of a tensor, for [`Catalog::read_tensor`].
+/// The columns of a tensor, for [`Catalog::read_tensor`], before [`Catalog::codes_crc_column`].
 pub(super) const TENSOR_COLUMNS: &str = "id, model_id, name, dtype, shape, features, crc";
 /// The columns of an index segment, for [`Catalog::read_segment`].
 pub(super) const SEGMENT_COLUMNS: &str = "id, view, first_id, end_id, len_bytes, crc32, crc";
+
+/// A row of a model or tensor, with the checksum of its codes if rows of the version have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Coded<T> {
+    pub(crate) row: T,
+    pub(crate) codes_crc: Option<u32>,
+}
 
 /// An index segment as the catalog knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +84,7 @@ pub(super) fn source_crc(source: &Source) -> u32 {
 }
 
 /// The checksum of a model covers its rows in `skips` too.
-pub(super) fn model_crc(model: &ModelRow) -> u32 {
+pub(super) fn model_crc(model: &ModelRow, codes_crc: Option<u32>) -> u32 {
     let features = encode_features(&model.features);
     let mut fields = vec![
         Field::Int(model.id.into()),
@@ -90,31 +97,25 @@ pub(super) fn model_crc(model: &ModelRow) -> u32 {
         Field::Blob(&features),
         Field::Int(model.ingested_at_ms),
     ];
+    fields.extend(codes_crc.map(|crc| Field::Int(crc.into())));
     for (reason, tensors) in &model.tensors_skipped {
         fields.extend([Field::Text(reason), Field::Int((*tensors).into())]);
     }
     row_crc("models", &fields)
 }
 
-pub(super) fn tensor_crc(
-    id: u32,
-    model_id: u32,
-    name: &str,
-    dtype: &str,
-    shape: &str,
-    features: &[u8],
-) -> u32 {
-    row_crc(
-        "tensors",
-        &[
-            Field::Int(id.into()),
-            Field::Int(model_id.into()),
-            Field::Text(name),
-            Field::Text(dtype),
-            Field::Text(shape),
-            Field::Blob(features),
-        ],
-    )
+/// Shape and features in their stored forms.
+pub(super) fn tensor_crc(tensor: &TensorRow, shape: &str, features: &[u8], codes_crc: Option<u32>) -> u32 {
+    let mut fields = vec![
+        Field::Int(tensor.id.into()),
+        Field::Int(tensor.model_id.into()),
+        Field::Text(&tensor.name),
+        Field::Text(&tensor.dtype),
+        Field::Text(shape),
+        Field::Blob(features),
+    ];
+    fields.extend(codes_crc.map(|crc| Field::Int(crc.into())));
+    row_crc("tensors", &fields)
 }
 
 pub(super) fn segment_crc(segment: &SegmentRow) -> u32 {
@@ -139,20 +140,25 @@ impl Catalog {
         Ok(source)
     }
 
+    /// The column that follows those of models and tensors.
+    pub(super) fn codes_crc_column(&self) -> &'static str {
+        if self.version.has_codes_crc { "codes_crc" } else { "NULL" }
+    }
+
     /// A model from [`MODEL_COLUMNS`], still without skips and sources, and the checksum to compare when the skips
     /// are there.
-    pub(super) fn read_model(&self, row: &Row<'_>) -> Result<(ModelRow, u32)> {
-        let (model, tensor_count, crc) =
+    pub(super) fn read_model(&self, row: &Row<'_>) -> Result<(Coded<ModelRow>, u32)> {
+        let (model, tensor_count, crc, codes_crc) =
             model_from(row).map_err(|e| self.err("read a model from the catalog", e))?;
         let Some(end) = model.tensors.start.checked_add(tensor_count) else {
             let what = format!("tensors of model {}", model.id);
             return Err(self.damaged(what, "ids of 32 bits", tensor_count));
         };
-        Ok((ModelRow { tensors: model.tensors.start..end, ..model }, crc))
+        Ok((Coded { row: ModelRow { tensors: model.tensors.start..end, ..model }, codes_crc }, crc))
     }
 
     /// A tensor from [`TENSOR_COLUMNS`].
-    pub(super) fn read_tensor(&self, row: &Row<'_>) -> Result<TensorRow> {
+    pub(super) fn read_tensor(&self, row: &Row<'_>) -> Result<Coded<TensorRow>> {
         let err = |e| self.err("read a tensor from the catalog", e);
         let (shape, features): (String, Vec<u8>) = (row.get(4).map_err(err)?, row.get(5).map_err(err)?);
         let tensor = TensorRow {
@@ -163,13 +169,14 @@ impl Catalog {
             shape: Vec::new(),
             features: decode_features(&features),
         };
-        let expected = tensor_crc(tensor.id, tensor.model_id, &tensor.name, &tensor.dtype, &shape, &features);
+        let codes_crc = row.get(7).map_err(err)?;
+        let expected = tensor_crc(&tensor, &shape, &features, codes_crc);
         self.check_row("tensors", tensor.id, expected, row.get(6).map_err(err)?)?;
         let Some(sizes) = decode_shape(&shape) else {
             let what = format!("shape of tensor {}", tensor.id);
             return Err(self.damaged(what, "numbers with commas between", shape));
         };
-        Ok(TensorRow { shape: sizes, ..tensor })
+        Ok(Coded { row: TensorRow { shape: sizes, ..tensor }, codes_crc })
     }
 
     /// An index segment from [`SEGMENT_COLUMNS`].
@@ -205,7 +212,7 @@ fn source_from(row: &Row<'_>) -> rusqlite::Result<(Source, u32)> {
     Ok((source, row.get(9)?))
 }
 
-fn model_from(row: &Row<'_>) -> rusqlite::Result<(ModelRow, u32, u32)> {
+fn model_from(row: &Row<'_>) -> rusqlite::Result<(ModelRow, u32, u32, Option<u32>)> {
     let first: u32 = row.get(5)?;
     let features: Vec<u8> = row.get(7)?;
     let model = ModelRow {
@@ -220,7 +227,7 @@ fn model_from(row: &Row<'_>) -> rusqlite::Result<(ModelRow, u32, u32)> {
         tensors: first..first,
         sources: Vec::new(),
     };
-    Ok((model, row.get(6)?, row.get(9)?))
+    Ok((model, row.get(6)?, row.get(9)?, row.get(10)?))
 }
 
 fn segment_from(row: &Row<'_>) -> rusqlite::Result<(SegmentRow, u32)> {

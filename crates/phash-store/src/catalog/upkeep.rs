@@ -1,5 +1,5 @@
-//! Owns [`Upkeep`]: how often the database was compacted and how much was removed since. Its row is there from the first
-//! removal on; before, all of it is zero and the catalog is of an older version.
+//! Owns [`Upkeep`]: how often the database was compacted and how much was removed since. Catalogs of versions 1 and 2 have no
+//! row of it: in them, all of it is zero.
 
 use rusqlite::params;
 
@@ -66,12 +66,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Writes the row, if the catalog is of a version that has it.
+    /// Writes the row.
     pub(super) fn write_upkeep(&self, upkeep: &Upkeep) -> Result<()> {
-        if !self.upkept {
-            debug_assert_eq!(*upkeep, Upkeep::default(), "the catalog is upgraded by the first removal");
-            return Ok(());
-        }
         let Upkeep { edition, removed, removed_tensors, removed_sources } = *upkeep;
         let row = params![edition, removed, removed_tensors, removed_sources, upkeep.crc()];
         self.conn

@@ -7,13 +7,13 @@ use super::rows::{
     SegmentRow, encode_features, encode_shape, model_crc, segment_crc, source_crc, stored_path, tensor_crc,
 };
 use crate::error::{Error, Result};
-use crate::records::{ModelRow, NewTensor, Source};
+use crate::records::{ModelRow, Source, TensorRow};
 
 impl Catalog {
     /// Adds a model with its skips (not its sources and tensors).
-    pub(crate) fn insert_model(&self, model: &ModelRow) -> Result<()> {
+    pub(crate) fn insert_model(&self, model: &ModelRow, codes_crc: u32) -> Result<()> {
         let err = |e: rusqlite::Error| -> Error { self.err("add a model to the catalog", e) };
-        let sql = "INSERT INTO models VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let sql = "INSERT INTO models VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
         let row = params![
             model.id,
@@ -25,7 +25,8 @@ impl Catalog {
             model.tensors.end - model.tensors.start,
             encode_features(&model.features),
             model.ingested_at_ms,
-            model_crc(model),
+            model_crc(model, Some(codes_crc)),
+            codes_crc,
         ];
         statement.execute(row).map_err(err)?;
         for (reason, tensors) in &model.tensors_skipped {
@@ -37,14 +38,14 @@ impl Catalog {
     }
 
     /// Adds a tensor of a model.
-    pub(crate) fn insert_tensor(&self, id: u32, model_id: u32, tensor: &NewTensor<'_>) -> Result<()> {
+    pub(crate) fn insert_tensor(&self, tensor: &TensorRow, codes_crc: u32) -> Result<()> {
         let err = |e: rusqlite::Error| -> Error { self.err("add a tensor to the catalog", e) };
-        let counts: Vec<u32> = tensor.views.iter().map(|view| view.features).collect();
-        let (shape, features) = (encode_shape(tensor.shape), encode_features(&counts));
-        let crc = tensor_crc(id, model_id, tensor.name, tensor.dtype, &shape, &features);
-        let sql = "INSERT INTO tensors VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let (shape, features) = (encode_shape(&tensor.shape), encode_features(&tensor.features));
+        let crc = tensor_crc(tensor, &shape, &features, Some(codes_crc));
+        let TensorRow { id, model_id, name, dtype, .. } = tensor;
+        let sql = "INSERT INTO tensors VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let mut statement = self.conn.prepare_cached(sql).map_err(err)?;
-        let row = params![id, model_id, tensor.name, tensor.dtype, shape, features, crc];
+        let row = params![id, model_id, name, dtype, shape, features, crc, codes_crc];
         statement.execute(row).map_err(err)?;
         Ok(())
     }

@@ -5,12 +5,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::schema::{Kind, MAX_VIEW_NAME_BYTES};
+use crate::version::FORMAT_VERSION;
 
 /// First bytes of every code file.
 pub(crate) const MAGIC: [u8; 8] = *b"PHSHCODE";
-/// Newest version of the format on disk: 1 for databases of models, 2 for databases of raw codes, 3 and 4 for the same once
-/// something was removed from them. Each is written as well as read. Code files are of version 1 or 2.
-pub const FORMAT_VERSION: u32 = 4;
 /// Length of the file's header in bytes.
 pub(crate) const HEADER_BYTES: usize = 4096;
 /// Codes in a full block.
@@ -98,7 +96,7 @@ impl FileHeader {
         let name = self.view.as_bytes();
         let name_len = u32::try_from(name.len()).unwrap_or(u32::MAX);
         bytes[..VERSION_AT].copy_from_slice(&MAGIC);
-        put_u32(&mut bytes, VERSION_AT, self.kind.contents().format_version());
+        put_u32(&mut bytes, VERSION_AT, self.kind.contents().code_file_version());
         put_u32(&mut bytes, WORDS_AT, self.words);
         put_u32(&mut bytes, KIND_AT, self.kind.number());
         put_u32(&mut bytes, CODES_PER_BLOCK_AT, CODES_PER_BLOCK);
@@ -148,7 +146,7 @@ impl FileHeader {
             return Err(Error::corrupted(path, at, "checksum of the header", hex32(stored), hex32(computed)));
         }
         let version = get_u32(bytes, VERSION_AT);
-        if version != self.kind.contents().format_version() {
+        if version != self.kind.contents().code_file_version() {
             return Err(Error::UnknownVersion {
                 path: path.to_owned(),
                 found: version,

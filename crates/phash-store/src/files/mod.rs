@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod copy;
 pub(crate) mod labels;
 pub(crate) mod layout;
+pub(crate) mod lookup;
 pub(crate) mod recover;
 pub(crate) mod verify;
 pub(crate) mod view;

@@ -20,6 +20,11 @@ pub struct CheckedCodes {
 }
 
 impl CheckedCodes {
+    /// Those of a file, of which `voids` are void.
+    pub(crate) fn new(file: Arc<CodeFile>, voids: RoaringBitmap) -> Self {
+        Self { file, voids }
+    }
+
     /// The bytes of a code; `None` if it is void, or there is no such id. Codes of removed items are given. O(1), and
     /// once for each 2048 codes their checksum.
     ///
@@ -47,6 +52,6 @@ impl Reader {
             Kind::Model | Kind::Tensor => self.snapshot.voids(number)?.clone(),
             Kind::Raw | Kind::LabelPlace | Kind::LabelText => RoaringBitmap::new(),
         };
-        Ok(CheckedCodes { file: Arc::clone(&self.snapshot.files[number]), voids })
+        Ok(CheckedCodes::new(Arc::clone(&self.snapshot.files[number]), voids))
     }
 }

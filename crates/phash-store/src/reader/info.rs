@@ -51,7 +51,7 @@ impl Reader {
         let models = self.contents() == Contents::Models;
         let upkeep = head.upkeep;
         Ok(Info {
-            format_version: self.catalog().version(),
+            format_version: self.catalog().version().number,
             generation: head.generation,
             created_at_ms: head.created_at_ms,
             compactions: upkeep.edition,

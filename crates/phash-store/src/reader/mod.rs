@@ -4,6 +4,7 @@
 mod checked;
 mod info;
 mod models;
+mod proof;
 mod snapshot;
 mod verify;
 
@@ -15,6 +16,7 @@ use roaring::RoaringBitmap;
 
 use crate::catalog::Catalog;
 use crate::catalog::head::file_number;
+use crate::catalog::rows::Coded;
 use crate::error::{Error, Result};
 use crate::files::labels::Labels;
 use crate::files::view::CodeView;
@@ -209,7 +211,8 @@ impl Reader {
         self.snapshot.voids(self.file(view, Kind::Tensor)?)
     }
 
-    /// A model with all its sources, or `None` if there is no such id or it was removed.
+    /// A model with all its sources, or `None` if there is no such id or it was removed. That its codes in all views are those
+    /// that were put in with it is checked (from version 5 of the format on).
     ///
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Catalog`]; so for all questions below.
@@ -218,13 +221,13 @@ impl Reader {
             return Ok(None);
         }
         let removed = self.removed()?.contains(id);
-        let model = self.catalog().models(id..id.saturating_add(1))?.pop();
+        let model = self.catalog().coded_models(id..id.saturating_add(1))?.pop();
         if model.is_some() == removed {
             let (row, none) = (format!("a row {id}"), "none".to_owned());
             let (expected, got) = if removed { (none, row) } else { (row, none) };
             return Err(Error::corrupted(self.catalog().path(), 0, "table models", expected, got));
         }
-        Ok(model)
+        model.map(|model| self.proven(Kind::Model, id, model)).transpose()
     }
 
     /// One label of a model: the first recorded that still stands for it, else the last. For lists of matches.
@@ -277,23 +280,28 @@ impl Reader {
         self.catalog().versions(label)
     }
 
-    /// The tensors of a model; none if there is no such id.
+    /// The tensors of a model; none if there is no such id. Their codes are checked as those of the model.
     ///
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Catalog`].
     pub fn tensors(&self, model_id: u32) -> Result<Vec<TensorRow>> {
         match self.model(model_id)? {
-            Some(model) => self.catalog().tensors(model.tensors),
+            Some(model) => {
+                let tensors = self.catalog().coded_tensors(model.tensors)?;
+                let proven = |tensor: Coded<TensorRow>| self.proven(Kind::Tensor, tensor.row.id, tensor);
+                tensors.into_iter().map(proven).collect()
+            }
             None => Ok(Vec::new()),
         }
     }
 
-    /// A tensor by its code id.
+    /// A tensor by its code id; its codes are checked.
     ///
     /// # Errors
     /// [`Error::Corrupted`], [`Error::Catalog`].
     pub fn tensor(&self, tensor_id: u32) -> Result<Option<TensorRow>> {
-        Ok(self.catalog().tensors(tensor_id..tensor_id.saturating_add(1))?.pop())
+        let tensor = self.catalog().coded_tensors(tensor_id..tensor_id.saturating_add(1))?.pop();
+        tensor.map(|tensor| self.proven(Kind::Tensor, tensor_id, tensor)).transpose()
     }
 
     /// The index segments of a view with their id ranges, in order of ids: their bytes, or why the file cannot be used

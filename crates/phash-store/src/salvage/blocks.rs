@@ -1,11 +1,12 @@
 //! Owns [`ProvenFile`]: the codes of a code file that one of its own slots, or the catalog, proves. Any byte of the file may
-//! be wrong and any part of it missing: what is not proven is not given out.
+//! be wrong and any part of it missing: what is not proven is not given out, but to those who have another proof.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::files::Tail;
 use crate::files::layout::{self, BLOCK_HEADER_BYTES, CODES_PER_BLOCK, FileHeader, Geometry, SlotState};
+use crate::files::lookup::Lookup;
 use crate::vfs::{StoreFile, Vfs, read_exact_at};
 
 /// What may prove the codes of a file.
@@ -29,8 +30,7 @@ pub(crate) struct ProvenFile {
     pub(crate) end: u32,
     /// The latest commit that a slot names.
     pub(crate) newest: u64,
-    /// The block read last, and its codes.
-    held: Option<(u32, Vec<u8>)>,
+    codes: Lookup,
 }
 
 impl ProvenFile {
@@ -50,7 +50,7 @@ impl ProvenFile {
             proven: Vec::new(),
             end: tail_end,
             newest: 0,
-            held: None,
+            codes: Lookup::new(Geometry::new(header.words)),
         };
         let header_crc = header.crc();
         for block in 0..=u32::MAX / CODES_PER_BLOCK {
@@ -132,15 +132,12 @@ impl ProvenFile {
         if at >= u32::from(*self.proven.get(block as usize)?) {
             return None;
         }
-        if self.held.as_ref().is_none_or(|(held, _)| *held != block) {
-            let codes = u32::from(self.proven[block as usize]);
-            let mut bytes = vec![0; codes as usize * self.geometry.code_bytes];
-            let file = self.file.as_ref()?;
-            read_exact_at(&**file, &mut bytes, self.geometry.code_at(block * CODES_PER_BLOCK)).ok()?;
-            self.held = Some((block, bytes));
-        }
-        let start = at as usize * self.geometry.code_bytes;
-        self.held.as_ref()?.1.get(start..start + self.geometry.code_bytes)
+        self.unproven_code(id)
+    }
+
+    /// A code as it lies in the file, for whoever has another proof.
+    pub(crate) fn unproven_code(&mut self, id: u32) -> Option<&[u8]> {
+        self.codes.code(&**self.file.as_ref()?, id)
     }
 
     /// Slots and codes of a block, as many whole codes as there are; `None` behind the end of the file.

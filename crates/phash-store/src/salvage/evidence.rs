@@ -67,7 +67,7 @@ impl Evidence {
             what: flaw.map_or_else(|| "no code file says what it is".to_owned(), |flaw| flaw.to_string()),
         };
         let Some(database_id) = database_id else { return Err(nothing(flaw)) };
-        let kind = catalog.as_ref().map(|catalog| catalog.kind().0);
+        let kind = catalog.as_ref().map(|catalog| catalog.version().contents);
         let contents = kind.or_else(|| headers.first().map(|(_, header)| header.kind.contents()));
         let is_models = contents == Some(Contents::Models);
         let schemas = if is_models {

@@ -5,14 +5,17 @@ use std::ops::Range;
 
 use super::blocks::ProvenFile;
 use super::evidence::Evidence;
+use super::whole::{RowCodes, Whole};
 use super::{Halt, Loss, LossKind, Outlet, Step};
 use crate::catalog::Catalog;
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
 use crate::catalog::piecewise::{KnownIds, by_pieces};
+use crate::catalog::rows::Coded;
+use crate::codes_crc::codes_crc;
+use crate::error::{Error, Result};
 use crate::records::{ModelRow, Source};
 use crate::schema::Kind;
-use crate::writer::restore::{Restored, RowCodes};
 
 /// Models between two commits.
 const COMMIT_EVERY: u32 = 4096;
@@ -68,8 +71,8 @@ pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
             Ok(rows) => {
                 next = ids.start;
                 for model in rows {
-                    this.lose_missing(next..model.id, &removed)?;
-                    next = model.id + 1;
+                    this.lose_missing(next..model.row.id, &removed)?;
+                    next = model.row.id + 1;
                     this.model(model)?;
                 }
                 this.lose_missing(next..ids.end, &removed)?;
@@ -137,36 +140,40 @@ impl Models<'_, '_> {
     }
 
     /// Puts a model in, or tells why not.
-    fn model(&mut self, mut model: ModelRow) -> Step {
-        let id = model.id;
-        model.sources = self.sources_of(id)?;
-        match self.gather(model) {
-            Ok(restored) => {
-                let writer = &mut *self.out.writer;
-                let digest = &restored.model.content_digest;
-                if writer.model_by_content_digest(digest)?.is_some() {
-                    return self.lose_models(id..id + 1, "another model has the same contents");
-                }
-                writer.restore(&restored)?;
-                if writer.pending().models >= COMMIT_EVERY {
-                    writer.commit()?;
-                }
-                Ok(())
-            }
-            Err(Unproven::Lost(reason)) => self.lose_models(id..id + 1, &reason),
-            Err(Unproven::Failed(halt)) => Err(halt),
+    fn model(&mut self, mut model: Coded<ModelRow>) -> Step {
+        let id = model.row.id;
+        model.row.sources = self.sources_of(id)?;
+        let whole = match self.gather(model) {
+            Ok(whole) => whole,
+            Err(Unproven::Lost(reason)) => return self.lose_models(id..id + 1, &reason),
+            Err(Unproven::Failed(halt)) => return Err(halt),
+        };
+        let writer = &mut *self.out.writer;
+        if writer.model_by_content_digest(&whole.model.content_digest)?.is_some() {
+            return self.lose_models(id..id + 1, "another model has the same contents");
         }
+        match whole.put_into(writer) {
+            Ok(()) => {}
+            // What its rows say no writer has written, though their checksums fit.
+            Err(Error::InvalidInput { what }) => return self.lose_models(id..id + 1, &what),
+            Err(error) => return Err(error.into()),
+        }
+        if writer.pending().models >= COMMIT_EVERY {
+            writer.commit()?;
+        }
+        Ok(())
     }
 
     /// All that belongs to a model, if all of it is proven.
-    fn gather(&mut self, model: ModelRow) -> Result<Restored, Unproven> {
+    fn gather(&mut self, model: Coded<ModelRow>) -> Result<Whole, Unproven> {
+        let Coded { row: model, codes_crc } = model;
         if model.sources.is_empty() {
             return Err(Unproven::lost("no source of it can be read"));
         }
         if model.features.len() != self.views {
             return Err(Unproven::lost("its row has not as many features as there are views"));
         }
-        let codes = self.codes(Kind::Model, model.id, &model.features)?;
+        let codes = self.codes(Kind::Model, model.id, &model.features, codes_crc)?;
         let mut tensors = Vec::with_capacity(model.tensors.len().min(1 << 16));
         let rows = self.catalog.tensor_rows(&model.tensors).map_err(|error| match error {
             error if error.is_damage() => Unproven::Lost(error.to_string()),
@@ -175,26 +182,36 @@ impl Models<'_, '_> {
         if rows.len() != model.tensors.len() {
             return Err(Unproven::lost("rows of its tensors are missing"));
         }
-        for tensor in rows {
+        for Coded { row: tensor, codes_crc } in rows {
             if tensor.model_id != model.id || tensor.features.len() != self.views {
                 return Err(Unproven::lost("a row of its tensors is another one's"));
             }
-            let codes = self.codes(Kind::Tensor, tensor.id, &tensor.features)?;
+            let codes = self.codes(Kind::Tensor, tensor.id, &tensor.features, codes_crc)?;
             tensors.push((tensor, codes));
         }
-        Ok(Restored { model, codes, tensors })
+        Ok(Whole { model, codes, tensors })
     }
 
-    /// The codes of a model or tensor in every view.
-    fn codes(&mut self, kind: Kind, id: u32, features: &[u32]) -> Result<RowCodes, Unproven> {
+    /// The codes of a model or tensor in every view, proven by the checksum in its row, or else by those of their blocks.
+    fn codes(
+        &mut self,
+        kind: Kind,
+        id: u32,
+        features: &[u32],
+        proof: Option<u32>,
+    ) -> Result<RowCodes, Unproven> {
         let mut codes = Vec::with_capacity(self.views);
         for (view, &features) in features.iter().enumerate() {
             let number = file_number(view, kind);
             let (file, voids) = (&mut self.files[number], &self.voids[number]);
-            let Some(code) = file.code(id).map(<[u8]>::to_vec) else {
-                let what = if kind == Kind::Tensor { "a tensor's code" } else { "its code" };
-                let how = if file.is_missing() { "is missing" } else { "does not fit its checksum there" };
-                return Err(Unproven::Lost(format!("{what} in {}: {how}", file.name())));
+            if proof.is_some() && voids.ids.contains(id) {
+                // There is nothing to be read that could be damaged.
+                codes.push(None);
+                continue;
+            }
+            let code = if proof.is_some() { file.unproven_code(id) } else { file.code(id) };
+            let Some(code) = code.map(<[u8]>::to_vec) else {
+                return Err(Unproven::Lost(unreadable(kind, file)));
             };
             // A void code is stored as zeros; there is none exactly where there are no features.
             let is_zero = code.iter().all(|&byte| byte == 0);
@@ -203,14 +220,25 @@ impl Models<'_, '_> {
                 (true, true) => true,
                 (false, false) => false,
                 (false, true) if features == 0 => true,
-                (false, true) if voids.unknown.contains(id) => {
+                (false, true) if voids.unknown.contains(id) && proof.is_none() => {
                     return Err(Unproven::lost("it is not known whether it has a code in each view"));
                 }
                 (false, true) => false,
             };
             codes.push((!is_void).then_some(code));
         }
-        Ok(codes)
+        match proof {
+            Some(crc) if codes_crc(codes.iter().map(Option::as_deref)) != crc => {
+                let files = (0..self.views).map(|view| file_number(view, kind));
+                // Which of them it is, its block tells; else row and codes are of different items.
+                let mut damaged = files.filter(|&number| self.files[number].code(id).is_none());
+                Err(Unproven::Lost(match damaged.next() {
+                    Some(number) => unreadable(kind, &self.files[number]),
+                    None => format!("{} are not those that its row is about", its(kind, "codes")),
+                }))
+            }
+            _ => Ok(codes),
+        }
     }
 
     /// Models that have no row and were not removed.
@@ -259,6 +287,16 @@ impl Models<'_, '_> {
         }
         told(self.out, next..ids.end)
     }
+}
+
+/// What is said of a code that is not proven.
+fn unreadable(kind: Kind, file: &ProvenFile) -> String {
+    format!("{} in {}: {}", its(kind, "code"), file.name(), file.flaw())
+}
+
+/// `what` of a model, or of a tensor of it.
+fn its(kind: Kind, what: &str) -> String {
+    if kind == Kind::Tensor { format!("a tensor's {what}") } else { format!("its {what}") }
 }
 
 /// Why a model is not put in.

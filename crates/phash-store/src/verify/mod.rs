@@ -1,6 +1,7 @@
 //! Owns the full check of a database against its checksums: all of it, whatever is wrong with other parts. It writes
 //! nothing and may run beside a writer. [`verify`] opens what there is, however damaged; a reader checks its own snapshot.
 
+mod items;
 mod report;
 mod without_head;
 
@@ -178,6 +179,7 @@ impl Verify<'_> {
         self.catalog_rows(&mut report);
         let stopped = !advance(catalog_bytes)
             || !self.code_files(&mut report, &mut advance)
+            || !self.items(&mut report, &mut advance)
             || !self.labels(&mut report, &mut advance)
             || !self.segments(&mut report, &mut advance);
         if stopped {

@@ -308,7 +308,6 @@ impl<'w> Compaction<'w> {
         writer.check_sound()?;
         writer.vfs.sync_dir(&writer.dir).map_err(|e| Error::io("sync", &writer.dir, e))?;
         writer.begin()?;
-        writer.catalog.upgrade()?;
         for row in writer.segments.iter().filter(|row| !self.segments.contains(row)) {
             writer.catalog.delete_segment(row.id)?;
         }

@@ -7,7 +7,6 @@ mod migrate;
 mod orphans;
 mod put;
 mod remove;
-pub(crate) mod restore;
 mod segments;
 mod take_over;
 
@@ -30,9 +29,11 @@ use crate::lock::WriterLock;
 use crate::published::{Published, Publisher};
 use crate::records::{Pending, Source, Stamp};
 use crate::schema::{Contents, Schema};
+use crate::version::Version;
 use crate::vfs::{OsVfs, Vfs};
 
 pub use compact::{Compaction, CopyProgress};
+pub use migrate::MigrateProgress;
 use remove::Removals;
 pub use take_over::{RecordedSource, TakenOver};
 
@@ -77,7 +78,7 @@ impl Writer {
     /// # Errors
     /// [`Error::NotADatabase`]; [`Error::Locked`] at once if there is another writer; [`Error::ParametersDiffer`],
     /// [`Error::OtherContents`] or [`Error::OtherWidth`] if it was made with another schema; [`Error::TooShort`] and [`Error::Corrupted`] if committed bytes are not there;
-    /// [`Error::UnknownVersion`].
+    /// [`Error::UnknownVersion`]; [`Error::OlderVersion`] if it has to be migrated first.
     pub fn open(dir: &Path, schema: &Schema) -> Result<Self> {
         Self::open_on(Arc::new(OsVfs), dir, schema)
     }
@@ -102,6 +103,11 @@ impl Writer {
     /// # Errors
     /// As [`Writer::open`].
     pub fn open_on(vfs: Arc<dyn Vfs>, dir: &Path, schema: &Schema) -> Result<Self> {
+        Self::open_any(vfs, dir, schema, false)
+    }
+
+    /// Opens; a database of an older version only if that is wanted.
+    fn open_any(vfs: Arc<dyn Vfs>, dir: &Path, schema: &Schema, older: bool) -> Result<Self> {
         schema.validate()?;
         if !Store::exists(dir) {
             let what = format!("there is no {}", crate::dir::CATALOG_FILE);
@@ -126,6 +132,11 @@ impl Writer {
                 expected: schema.describe(),
                 found: head.schema.describe(),
             });
+        }
+        let version = catalog.version();
+        if !older && !version.is_newest() {
+            let newest = Version::newest(version.contents).number;
+            return Err(Error::OlderVersion { path: dir.to_owned(), found: version.number, newest });
         }
         // Whoever copied it here may have died, or failed, between the rename and the sync of its name.
         sync_name(&*vfs, dir)?;

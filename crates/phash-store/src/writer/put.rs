@@ -3,8 +3,9 @@
 
 use super::Writer;
 use crate::catalog::head::file_number;
+use crate::codes_crc::codes_crc;
 use crate::error::{Error, Result};
-use crate::records::{ModelRow, NewModel, NewSource, Outcome, Source, ViewCode};
+use crate::records::{ModelRow, NewModel, NewSource, Outcome, Source, TensorRow, ViewCode};
 use crate::schema::{Contents, Kind};
 
 /// The greatest length of a label, path, name or reason in bytes.
@@ -127,13 +128,13 @@ impl Writer {
 
     /// Appends the codes of the model and its tensors and adds their rows; returns the code id.
     pub(super) fn insert_model(&mut self, model: &NewModel<'_>, ingested_at_ms: i64) -> Result<u32> {
-        let id = self.push_codes(Kind::Model, model.views)?;
+        let (id, model_crc) = self.push_codes(Kind::Model, model.views)?;
         let first = self.head.tensors;
         let mut skipped: Vec<(String, u32)> =
             model.tensors_skipped.iter().map(|&(reason, tensors)| (reason.to_owned(), tensors)).collect();
         skipped.sort_unstable();
         let count = u32::try_from(model.tensors.len()).unwrap_or(u32::MAX);
-        self.catalog.insert_model(&ModelRow {
+        let row = ModelRow {
             id,
             content_digest: model.content_digest,
             format: model.format.to_owned(),
@@ -144,26 +145,30 @@ impl Writer {
             ingested_at_ms,
             tensors: first..first.saturating_add(count),
             sources: Vec::new(),
-        })?;
+        };
+        self.catalog.insert_model(&row, model_crc)?;
         for tensor in model.tensors {
-            let tensor_id = self.push_codes(Kind::Tensor, tensor.views)?;
-            self.catalog.insert_tensor(tensor_id, id, tensor)?;
+            let (tensor_id, tensor_crc) = self.push_codes(Kind::Tensor, tensor.views)?;
+            let row = TensorRow {
+                id: tensor_id,
+                model_id: id,
+                name: tensor.name.to_owned(),
+                dtype: tensor.dtype.to_owned(),
+                shape: tensor.shape.to_vec(),
+                features: tensor.views.iter().map(|view| view.features).collect(),
+            };
+            self.catalog.insert_tensor(&row, tensor_crc)?;
         }
-        self.count_model(model.weak, count);
+        self.head.models += 1;
+        self.head.weak_models += u32::from(model.weak);
+        self.head.tensors += count;
+        self.pending.models += 1;
+        self.pending.tensors += count;
         Ok(id)
     }
 
-    /// Counts a model that was put in, with so many tensors.
-    pub(super) fn count_model(&mut self, weak: bool, tensors: u32) {
-        self.head.models += 1;
-        self.head.weak_models += u32::from(weak);
-        self.head.tensors += tensors;
-        self.pending.models += 1;
-        self.pending.tensors += tensors;
-    }
-
-    /// Appends one code to each view's file; returns the id, the same in all of them.
-    pub(super) fn push_codes(&mut self, kind: Kind, views: &[ViewCode<'_>]) -> Result<u32> {
+    /// Appends one code to each view's file; returns the id, the same in all of them, and the checksum of the codes.
+    fn push_codes(&mut self, kind: Kind, views: &[ViewCode<'_>]) -> Result<(u32, u32)> {
         let generation = self.next_generation();
         let mut id = 0;
         for (view, code) in views.iter().enumerate() {
@@ -173,7 +178,7 @@ impl Writer {
                 self.voids.entry(number).or_default().insert(id);
             }
         }
-        Ok(id)
+        Ok((id, codes_crc(views.iter().map(|view| view.bytes))))
     }
 
     pub(super) fn check_model(&self, model: &NewModel<'_>) -> Result<()> {

@@ -78,7 +78,7 @@ impl Writer {
         if versions.is_empty() {
             return Ok(removed);
         }
-        self.begin_removal()?;
+        self.begin()?;
         let models: BTreeSet<u32> = versions.iter().map(|source| source.model_id).collect();
         for id in models {
             let Some(model) = self.catalog.models(id..id.saturating_add(1))?.pop() else { continue };
@@ -103,7 +103,7 @@ impl Writer {
         let mut labels = BTreeSet::new();
         for id in ids {
             let Some(model) = self.catalog.models(id..id.saturating_add(1))?.pop() else { continue };
-            self.begin_removal()?;
+            self.begin()?;
             self.remove_model(&model, &mut removed)?;
             labels.extend(model.sources.into_iter().map(|source| source.label));
         }
@@ -139,7 +139,7 @@ impl Writer {
         if new.is_empty() {
             return Ok(Removed::default());
         }
-        self.begin_removal()?;
+        self.begin()?;
         let labels = self.committed_labels()?;
         for id in &new {
             self.head.labels -= u32::from(labels.len_bytes(id)? > 0);
@@ -149,12 +149,6 @@ impl Writer {
         self.pending.removed += count;
         self.removals.items |= &new;
         Ok(Removed { ids: new, ..Removed::default() })
-    }
-
-    /// Starts the transaction, and raises the catalog to the version that knows of removals.
-    pub(super) fn begin_removal(&mut self) -> Result<()> {
-        self.begin()?;
-        self.catalog.upgrade()
     }
 
     /// A code file as of the last commit, for reading.

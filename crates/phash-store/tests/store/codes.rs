@@ -71,7 +71,7 @@ fn codes_and_labels_come_back_whatever_the_commits() {
         let info = reader.info().unwrap();
         let count = counts[counts.len() - 1];
         let labelled = (0..count).filter(|&number| label(number).is_some()).count();
-        assert_eq!((u64::from(info.codes), info.labels as usize, info.format_version), (count, labelled, 2));
+        assert_eq!((u64::from(info.codes), info.labels as usize, info.format_version), (count, labelled, 4));
         let blocks = count.div_ceil(2048);
         assert_eq!(info.code_bytes, 4096 + blocks * 64 + count * 16);
         assert_eq!(info.label_bytes > 2 * 4096, labelled > 0);

@@ -269,13 +269,18 @@ fn a_newer_format_is_refused_by_name() {
     database(&dir, &[3]);
     let file = dir.join("catalog.sqlite");
     let mut bytes = fs::read(&file).unwrap();
-    bytes[63] = 5; // user_version lies at bytes 60..64 of an SQLite file, big-endian
+    bytes[63] = 6; // user_version lies at bytes 60..64 of an SQLite file, big-endian
     fs::write(&file, &bytes).unwrap();
-    assert!(matches!(Reader::open(&dir, MMAP), Err(Error::UnknownVersion { found: 5, supported: 4, .. })));
-    assert!(matches!(Writer::open(&dir, &schema()), Err(Error::UnknownVersion { found: 5, .. })));
+    assert!(matches!(Reader::open(&dir, MMAP), Err(Error::UnknownVersion { found: 6, supported: 5, .. })));
+    assert!(matches!(Writer::open(&dir, &schema()), Err(Error::UnknownVersion { found: 6, .. })));
     // Nor does a database of models pass for one of raw codes.
     bytes[63] = 2;
     fs::write(&file, &bytes).unwrap();
     let error = Reader::open(&dir, MMAP).unwrap_err();
+    assert!(matches!(error, Error::Corrupted { .. }), "{error}");
+    // Nor for one without checksums of codes: those of the rows cover them.
+    bytes[63] = 3;
+    fs::write(&file, &bytes).unwrap();
+    let error = Reader::open(&dir, MMAP).unwrap().model(0).unwrap_err();
     assert!(matches!(error, Error::Corrupted { .. }), "{error}");
 }

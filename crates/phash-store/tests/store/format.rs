@@ -97,3 +97,31 @@ fn raw_codes_and_their_labels_can_be_read_by_their_description_without_the_catal
         assert!(len > 0 || start == 0, "no label is a place of zeros");
     }
 }
+
+#[test]
+fn checksums_of_codes_are_as_described() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap();
+    put_range(&mut writer, 0..20).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    let conn = rusqlite::Connection::open(dir.join("catalog.sqlite")).unwrap();
+    let stored = |table: &str| -> Vec<u32> {
+        let mut statement = conn.prepare(&format!("SELECT codes_crc FROM {table} ORDER BY id")).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let model = |content: u64| {
+        let mut bytes = vec![1];
+        bytes.extend(energy(content));
+        match blocks(content) {
+            Some(code) => bytes.extend([&[1][..], &code].concat()),
+            None => bytes.push(0),
+        }
+        crc32(&bytes)
+    };
+    assert_eq!(stored("models"), (0..20).map(model).collect::<Vec<_>>());
+    let tensors = (0..20u64).flat_map(|content| (0..content % 3).map(move |t| content * 3 + t));
+    let tensor = |number| crc32(&[&[1][..], &bytes32(5, number), &[0]].concat());
+    assert_eq!(stored("tensors"), tensors.map(tensor).collect::<Vec<_>>());
+}

@@ -18,19 +18,21 @@ use crate::remove::ids;
 
 /// What a database holds of one model or raw code, in a form that does not depend on ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Item {
-    id: u32,
-    tensors: Range<u32>,
+pub(crate) struct Item {
+    pub(crate) id: u32,
+    pub(crate) tensors: Range<u32>,
+    /// Whether it has a code in view `blocks`; its tensors have none.
+    pub(crate) in_blocks: bool,
     /// Everything but sources and label.
-    what: String,
+    pub(crate) what: String,
     /// Number of the source, and what it says; of raw codes the label.
-    sources: BTreeMap<String, u32>,
+    pub(crate) sources: BTreeMap<String, u32>,
 }
 
 /// By content digest, or by code.
-type Items = BTreeMap<Vec<u8>, Item>;
+pub(crate) type Items = BTreeMap<Vec<u8>, Item>;
 
-fn items(dir: &Path) -> Items {
+pub(crate) fn items(dir: &Path) -> Items {
     let reader = Reader::open(dir, NO_MMAP).unwrap();
     if reader.contents() == Contents::Codes {
         let (all, labels) = (reader.raw_codes::<2>().unwrap(), reader.code_labels().unwrap());
@@ -38,7 +40,7 @@ fn items(dir: &Path) -> Items {
         let item = |id| {
             let sources = labels.get(id).unwrap().into_iter().map(|label| (label, id)).collect();
             let code = all.get(id).unwrap().as_bytes().to_vec();
-            (code, Item { id, tensors: 0..0, what: String::new(), sources })
+            (code, Item { id, tensors: 0..0, in_blocks: false, what: String::new(), sources })
         };
         return live.map(item).collect();
     }
@@ -69,14 +71,15 @@ fn items(dir: &Path) -> Items {
             let text = format!("{label} {version} {path} {stamp:?} {file_digest:?} {recorded_at_ms}");
             sources.insert(text, source.id);
         }
-        let item = Item { id: model.id, tensors: model.tensors.clone(), what, sources };
+        let in_blocks = !reader.voids("blocks").unwrap().contains(model.id);
+        let item = Item { id: model.id, tensors: model.tensors.clone(), in_blocks, what, sources };
         items.insert(model.content_digest.to_vec(), item);
     }
     items
 }
 
 /// A database over two blocks, with removals, compacted or not, closed or as a killed writer leaves it.
-fn database(dir: &Path, contents: Contents, compacted: bool, log: bool) {
+pub(crate) fn database(dir: &Path, contents: Contents, compacted: bool, log: bool) {
     let schema = if contents == Contents::Models { schema() } else { raw() };
     let mut writer = Writer::open_or_create(dir, &schema).unwrap().with_clock(clock);
     let fill = |writer: &mut Writer, to: u64| match contents {
@@ -168,15 +171,16 @@ fn damage(path: &Path, random: &mut Random) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Whether the block of an id lies where nothing was changed.
-fn is_untouched(changed: Option<&Vec<Range<usize>>>, width: usize, id: u32) -> bool {
-    let stride = 64 + 2048 * width;
-    let start = 4096 + id as usize / 2048 * stride;
-    changed
-        .is_none_or(|changed| changed.iter().all(|bytes| bytes.end <= start || start + stride <= bytes.start))
+/// Whether the code of an id, or its whole block, lies where nothing was changed.
+fn is_untouched(changed: Option<&Vec<Range<usize>>>, width: usize, id: u32, block: bool) -> bool {
+    let (id, stride) = (id as usize, 64 + 2048 * width);
+    let start = 4096 + id / 2048 * stride;
+    let code = start + 64 + id % 2048 * width;
+    let (start, end) = if block { (start, start + stride) } else { (code, code + width) };
+    changed.is_none_or(|changed| changed.iter().all(|bytes| bytes.end <= start || end <= bytes.start))
 }
 
-/// Whether an item certainly survives damage of these files.
+/// Whether an item certainly survives damage of these files: a raw code if its block is as it was, a model if its own bytes are.
 fn must_survive(item: &Item, changed: &BTreeMap<String, Vec<Range<usize>>>, contents: Contents) -> bool {
     if changed.keys().any(|name| name.starts_with("catalog")) {
         return false;
@@ -189,23 +193,21 @@ fn must_survive(item: &Item, changed: &BTreeMap<String, Vec<Range<usize>>>, cont
         name.and_then(|name| changed.get(name))
     };
     match contents {
-        Contents::Codes => is_untouched(of("raw"), 16, item.id),
+        Contents::Codes => is_untouched(of("raw"), 16, item.id, true),
         Contents::Models => {
-            is_untouched(of("energy"), 32, item.id)
-                && is_untouched(of("blocks"), 8, item.id)
-                && item.tensors.clone().all(|id| {
-                    is_untouched(of("tensors.energy"), 32, id) && is_untouched(of("tensors.blocks"), 8, id)
-                })
+            is_untouched(of("energy"), 32, item.id, false)
+                && (!item.in_blocks || is_untouched(of("blocks"), 8, item.id, false))
+                && item.tensors.clone().all(|id| is_untouched(of("tensors.energy"), 32, id, false))
         }
     }
 }
 
-struct Outcome {
-    losses: Vec<Loss>,
-    found: Items,
+pub(crate) struct Outcome {
+    pub(crate) losses: Vec<Loss>,
+    pub(crate) found: Items,
 }
 
-fn run(dir: &Path, out: &Path) -> Result<Outcome, Error> {
+pub(crate) fn run(dir: &Path, out: &Path) -> Result<Outcome, Error> {
     let mut losses = Vec::new();
     let done = salvage(dir, out, None, &mut |event| {
         if let SalvageEvent::Lost(loss) = event {
@@ -351,7 +353,7 @@ fn nothing_wrong_comes_out_and_all_that_is_untouched_does() {
 }
 
 /// Salvages the database at `db` in a directory.
-fn salvaged(at: &Path) -> Outcome {
+pub(crate) fn salvaged(at: &Path) -> Outcome {
     let outcome = run(&at.join("db"), &at.join("out")).unwrap();
     fs::remove_dir_all(at.join("out")).unwrap();
     outcome

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use phash_store::{Affected, Damage, Kind, Reader, VerifyReport, Writer, verify};
+use rusqlite::Connection;
 
 use crate::codes::{self, raw};
 use crate::common::*;
@@ -98,6 +99,120 @@ fn each_damaged_row_is_told_once() {
     assert_eq!(told, [100, 101, 250].map(|id| Affected { kind: Kind::Model, ids: id..id + 1 }), "{report:?}");
     let first = report.damages.iter().find(|damage| damage.affected.is_some()).unwrap();
     assert_eq!(first.labels, ["m/100"]);
+}
+
+/// Makes the checksum of a row of models or tensors fit, with that of its codes or without.
+fn fit_row(conn: &Connection, table: &str, id: u32, with_codes_crc: bool) {
+    use rusqlite::types::ValueRef;
+    let mut bytes = Vec::new();
+    let mut put = |kind: u8, value: &[u8]| {
+        bytes.push(kind);
+        bytes.extend((value.len() as u64).to_le_bytes());
+        bytes.extend(value);
+    };
+    put(b't', table.as_bytes());
+    let mut add = |value: ValueRef<'_>| match value {
+        ValueRef::Integer(value) => put(b'i', &value.to_le_bytes()),
+        ValueRef::Text(value) => put(b's', value),
+        ValueRef::Blob(value) => put(b'b', value),
+        _ => put(b'n', &[]),
+    };
+    conn.query_row(&format!("SELECT * FROM {table} WHERE id = {id}"), [], |row| {
+        // The last two are the checksums of the row and of the codes.
+        let columns = row.as_ref().column_count();
+        let last = with_codes_crc.then_some(columns - 1);
+        for at in (0..columns - 2).chain(last) {
+            add(row.get_ref(at)?);
+        }
+        Ok(())
+    })
+    .unwrap();
+    if table == "models" {
+        let sql = format!("SELECT reason, tensors FROM skips WHERE model_id = {id} ORDER BY reason");
+        let mut statement = conn.prepare(&sql).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            add(row.get_ref(0).unwrap());
+            add(row.get_ref(1).unwrap());
+        }
+    }
+    let crc = crc32fast::hash(&bytes);
+    conn.execute(&format!("UPDATE {table} SET crc = {crc} WHERE id = {id}"), []).unwrap();
+}
+
+/// Changes the checksum of the codes of a model or tensor, and makes that of its row fit.
+pub(crate) fn forge_codes_crc(dir: &Path, table: &str, id: u32) {
+    let conn = Connection::open(dir.join("catalog.sqlite")).unwrap();
+    // The lowest bit of it, for which SQLite has no operator.
+    let sql = format!("UPDATE {table} SET codes_crc = codes_crc + 1 - 2 * (codes_crc & 1) WHERE id = {id}");
+    conn.execute(&sql, []).unwrap();
+    fit_row(&conn, table, id, true);
+}
+
+/// Makes a database of models one of version 3, which has no checksums of codes.
+pub(crate) fn downgrade(dir: &Path) {
+    let conn = Connection::open(dir.join("catalog.sqlite")).unwrap();
+    conn.execute_batch("BEGIN").unwrap();
+    for table in ["models", "tensors"] {
+        let mut statement = conn.prepare(&format!("SELECT id FROM {table}")).unwrap();
+        let ids: Vec<u32> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        ids.into_iter().for_each(|id| fit_row(&conn, table, id, false));
+        drop(statement);
+        conn.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN codes_crc")).unwrap();
+    }
+    conn.execute_batch("PRAGMA user_version = 3; COMMIT").unwrap();
+}
+
+#[test]
+fn rows_and_codes_that_do_not_belong_together_are_told_by_their_ids_and_by_the_read_that_needs_them() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..300).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    for id in [7, 8, 250] {
+        forge_codes_crc(&dir, "models", id);
+    }
+    forge_codes_crc(&dir, "tensors", 11);
+    let report = check(&dir);
+    let told: Vec<_> = report.damages.iter().map(|damage| damage.affected.clone()).collect();
+    let expected =
+        [affected(Kind::Model, 7..9), affected(Kind::Model, 250..251), affected(Kind::Tensor, 11..12)];
+    assert_eq!(told, expected, "{report:?}");
+    assert_eq!(report.damages[0].labels, ["m/7", "m/8"]);
+    assert!(report.damages[0].what.contains("models 7 to 8"), "{report:?}");
+    for reading in [MMAP, NO_MMAP] {
+        let reader = Reader::open(&dir, reading).unwrap();
+        assert!(reader.model(6).is_ok() && reader.tensor(10).is_ok());
+        for error in [reader.model(7).unwrap_err(), reader.tensor(11).unwrap_err()] {
+            assert!(error.is_damage() && error.to_string().contains("checksum of the codes of"), "{error}");
+        }
+        let of = reader.tensor(12).unwrap().unwrap().model_id;
+        assert!(reader.tensors(of).is_err() || reader.model(of).unwrap().unwrap().tensors.start == 12);
+    }
+}
+
+#[test]
+fn a_changed_code_of_a_model_is_found_when_the_model_is_read_and_named_with_its_place() {
+    let temporary = temp_dir();
+    let dir = temporary.path().join("db");
+    let mut writer = Writer::open_or_create(&dir, &schema()).unwrap().with_clock(clock);
+    put_range(&mut writer, 0..2100).unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    // In the first block, which nobody checks who maps the file.
+    let at = 4096 + 64 + 32 * 1000;
+    flip(&dir.join("energy.codes"), at + 31);
+    let reader = Reader::open(&dir, MMAP).unwrap();
+    let error = reader.model(1000).unwrap_err().to_string();
+    let told = ["energy.codes", &format!("at byte {at}"), "codes of model 1000"];
+    assert!(told.iter().all(|part| error.contains(part)), "{error}");
+    assert!(reader.model(999).is_ok() && reader.model(1001).is_ok());
+    let report = check(&dir);
+    let told: Vec<_> = report.damages.iter().map(|damage| damage.affected.clone()).collect();
+    // The block that cannot be trusted, and the model that it is about.
+    assert_eq!(told, [affected(Kind::Model, 0..2048), affected(Kind::Model, 1000..1001)]);
 }
 
 #[test]

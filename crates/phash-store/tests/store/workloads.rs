@@ -13,6 +13,7 @@ use crate::copies::{Copies, How};
 use crate::fault_vfs::{Event, FaultVfs};
 use crate::medium::Image;
 use crate::merge::Merge;
+use crate::migrate::Migrate;
 use crate::transcript::Known;
 
 /// Something done to a database in the folder `db` below the root of a file system.
@@ -146,11 +147,17 @@ pub(crate) fn all() -> Vec<Box<dyn Workload>> {
     ];
     let compactions = [false, true].map(|raw| Box::new(RemoveAndCompact { raw }) as Box<dyn Workload>);
     let merges = [false, true].map(|raw| Box::new(Merge { raw }) as Box<dyn Workload>);
+    let migrations = [
+        Migrate { name: "migration of models of version 1", fixture: "store-v1", raw: false },
+        Migrate { name: "migration of models of version 3", fixture: "store-v3", raw: false },
+        Migrate { name: "migration of codes of version 2", fixture: "store-v2", raw: true },
+    ];
+    let migrations = migrations.map(|migration| Box::new(migration) as Box<dyn Workload>);
     let ingests = ingests.into_iter().map(|ingest| Box::new(ingest) as Box<dyn Workload>);
     let copies = [How::Backup, How::Salvage].into_iter().flat_map(|how| [false, true].map(|raw| (how, raw)));
     let copies = copies.map(|(how, raw)| Box::new(Copies { how, raw }) as Box<dyn Workload>);
     let wanted = std::env::var("PHASH_STORE_WORKLOAD").unwrap_or_default();
-    let all = ingests.chain(compactions).chain(merges).chain(copies);
+    let all = ingests.chain(compactions).chain(merges).chain(copies).chain(migrations);
     all.filter(|workload| workload.name().contains(&wanted)).collect()
 }
 
