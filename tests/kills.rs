@@ -89,8 +89,8 @@ impl Stage {
         for _ in 0..2 {
             let start = self.scene.stamp();
             let (delay, change) =
-                (self.took.mul_f64(1.1 * random.unit()), 1 + random.next() % self.changes.max(1));
-            let by_time = random.next().is_multiple_of(4);
+                (self.took.mul_f64(0.9 * random.unit()), 1 + random.next() % self.changes.max(1));
+            let by_time = random.next().is_multiple_of(2);
             let (killed, _) =
                 self.disturbed(&mut |time, changes| if by_time { time >= delay } else { changes >= change });
             let wrote = self.scene.stamp() != start;

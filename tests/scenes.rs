@@ -278,10 +278,12 @@ impl Scene {
             let ids = |rows: &Rows| -> BTreeSet<String> {
                 rows.iter().map(|row| row.split("\"label\"").next().unwrap().to_owned()).collect()
             };
-            // A model may have got further labels: its row is then another one.
-            now.iter().all(|row| pair[0].contains(row) || pair[1].contains(row))
-                && ids(now).is_superset(&ids(&pair[0]))
-                && ids(now).len() == now.len()
+            // A model gets its labels one after the other; sources are last in a row.
+            let is_part = |row: &String| {
+                pair[1].iter().any(|last| last.starts_with(row.trim_end_matches("]}")))
+                    || pair[0].contains(row)
+            };
+            now.iter().all(is_part) && ids(now).is_superset(&ids(&pair[0])) && ids(now).len() == now.len()
         };
         self.states.contains(now)
             || self.case.commits == Commits::Between && self.states.windows(2).any(between)
