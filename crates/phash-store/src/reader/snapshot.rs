@@ -20,7 +20,7 @@ use crate::segment::{self, SegmentBytes};
 use crate::vfs::Vfs;
 
 /// How often a snapshot is taken anew when the writer drops index segments or compacts while it is taken.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 64;
 
 /// An index segment's bytes, or why its file cannot be used.
 pub(crate) type Segment = std::result::Result<SegmentBytes, Arc<Error>>;
@@ -48,6 +48,7 @@ impl Snapshot {
             return Err(Error::NotADatabase { path: dir.to_owned(), what });
         }
         let mut attempt = 1;
+        let mut lacking = None;
         loop {
             let snapshot = match Self::take_once(vfs, dir, mmap, old) {
                 Err((Some(edition), error))
@@ -59,11 +60,16 @@ impl Snapshot {
                 }
                 result => result.map_err(|(_, error)| error)?,
             };
-            // A segment may be dropped between reading the catalog and opening the file.
+            // A segment may be dropped between reading the catalog and opening the file; if no commit has come since, it is gone.
             let missing = |bytes: &Segment| bytes.as_ref().is_err_and(|error| is_missing(error));
-            if attempt == ATTEMPTS || !snapshot.segments.iter().any(|(_, bytes)| missing(bytes)) {
+            let generation = Some(snapshot.head.generation);
+            if attempt == ATTEMPTS
+                || lacking == generation
+                || !snapshot.segments.iter().any(|(_, bytes)| missing(bytes))
+            {
                 return Ok(snapshot);
             }
+            lacking = generation;
             attempt += 1;
         }
     }

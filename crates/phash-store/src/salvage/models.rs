@@ -47,7 +47,7 @@ pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
         models,
         known_removals.filter(|_| *has_meta).map(|upkeep| upkeep.removed),
     );
-    let holes = known_removals.is_none_or(|upkeep| upkeep.removed_sources > 0) || !*has_meta;
+    let removed_sources = known_removals.filter(|_| *has_meta).map(|upkeep| upkeep.removed_sources);
     let voids = (0..files.len()).map(|number| {
         let kind = head.file(number).kind;
         let end = if kind == Kind::Tensor { end("tensors", head.tensors) } else { models };
@@ -63,7 +63,7 @@ pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
     let behind = files.iter().enumerate().filter(|(number, _)| head.file(*number).kind == Kind::Model);
     let claimed = behind.map(|(_, file)| file.end).max().unwrap_or(0);
     let mut this = Models { catalog, files, views, voids, sources: Vec::new(), out };
-    this.find_sources(sources, holes)?;
+    this.find_sources(sources, removed_sources)?;
     let mut next = 0;
     by_pieces(0..models, &|ids| catalog.model_rows(&ids), &mut |(ids, rows)| {
         match rows {
@@ -89,29 +89,41 @@ pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
 }
 
 impl Models<'_, '_> {
-    /// Finds which sources are there, without keeping them.
-    fn find_sources(&mut self, end: u32, holes: bool) -> Step {
+    /// Finds which sources are there, without keeping them. `removed` is how many have no row because they were removed, if that
+    /// is known.
+    fn find_sources(&mut self, end: u32, removed: Option<u32>) -> Step {
         let (catalog, sources, out) = (self.catalog, &mut self.sources, &mut self.out);
         let mut lose = |ids: Range<u32>, reason: &str| {
             let mut loss = Loss::of(LossKind::Source, reason);
             loss.ids = Some(ids);
             out.lose(loss)
         };
+        // Ids without a row, and how many ids those have that cannot be read.
+        let (mut missing, mut unread) = (Vec::new(), 0);
         by_pieces(0..end, &|ids| catalog.source_rows(&ids), &mut |(ids, rows)| match rows {
-            Err(error) => lose(ids, &error.to_string()),
+            Err(error) => {
+                unread += ids.end - ids.start;
+                lose(ids, &error.to_string())
+            }
             Ok(rows) => {
                 let mut next = ids.start;
                 for source in rows {
-                    if next < source.id && !holes {
-                        lose(next..source.id, "it has no row")?;
-                    }
+                    missing.extend((next < source.id).then_some(next..source.id));
                     next = source.id + 1;
                     sources.push((source.model_id, source.id));
                 }
-                if next < ids.end && !holes { lose(next..ids.end, "it has no row") } else { Ok(()) }
+                missing.extend((next < ids.end).then_some(next..ids.end));
+                Ok(())
             }
         })?;
         self.sources.sort_unstable();
+        let count: u32 = missing.iter().map(|ids| ids.end - ids.start).sum();
+        // Which of them were removed nothing tells: all of them if there are as many.
+        if removed.is_none_or(|removed| count.saturating_add(unread) > removed) {
+            let sure = removed == Some(0);
+            let reason = if sure { "it has no row" } else { "it has no row: lost, or it was removed" };
+            missing.into_iter().try_for_each(|ids| lose(ids, reason))?;
+        }
         Ok(())
     }
 
