@@ -130,9 +130,13 @@ impl Costs {
         }
     }
 
-    /// What `passed` of so many candidates take beyond what is expected of candidates of `candidate_ns` each.
-    pub(crate) fn offers(&self, candidates: f64, passed: f64, candidate_ns: f64) -> f64 {
-        (passed * self.offer() - candidates * (candidate_ns - self.sketch_ns)).max(0.0)
+    /// What the candidates that lie near the query take beyond what is expected of so many of `candidate_ns` each: `passed` by their
+    /// sketches, or where there are none `offered` by their codes.
+    pub(crate) fn offers(&self, candidates: f64, passed: f64, offered: f64, candidate_ns: f64) -> f64 {
+        match self.planes {
+            0 => offered * (self.pass_ns - PASS_NS),
+            _ => (passed * self.offer() - candidates * (candidate_ns - self.sketch_ns)).max(0.0),
+        }
     }
 
     /// Scanning the codes of the segment.

@@ -140,13 +140,15 @@ impl<const W: usize> Nearest<'_, W> {
             if !passing_afforded(segment, &mut probe, limit_bits, candidates, costs.offer(), left_ns)? {
                 return Ok(false);
             }
+            let mut offered = 0u32;
             let passed =
                 probe.verify(codes, limit_bits, candidates, account, stats, |id, distance_bits| {
+                    offered += 1;
                     if wants(id) {
                         top.offer(Match { distance_bits, id });
                     }
                 })?;
-            spent_ns += costs.offers(candidates as f64, passed as f64, candidate_ns);
+            spent_ns += costs.offers(candidates as f64, passed as f64, offered.into(), candidate_ns);
             if !account.complete() {
                 return Ok(true);
             }
