@@ -1,5 +1,6 @@
 //! The footer of a Parquet file, looked at before the parquet crate reads it: how long it is, and how many columns and row groups
-//! it tells of. The crate makes the tree of columns by recursion, and room for all row groups at once.
+//! it tells of. The crate makes the tree of columns by recursion, and room for all row groups at once, and for as many columns in a
+//! group as the group claims to have.
 
 use super::chunks::Chunks;
 use super::guard::{Refused, refuse};
@@ -35,19 +36,30 @@ pub(super) fn check(chunks: &Chunks) -> Result<(), Refused> {
     let bytes = chunks.up_to(from, footer_len as usize).map_err(Refused::Io)?;
     match counts(&bytes) {
         None => refuse("a footer in Thrift's compact protocol", "something else"),
-        Some((columns, _)) if columns > MAX_COLUMNS => {
+        Some(Counts { columns, .. }) if columns > MAX_COLUMNS => {
             refuse(format!("at most {MAX_COLUMNS} columns"), columns.to_string())
         }
-        Some((_, groups)) if groups > MAX_ROW_GROUPS => {
-            refuse(format!("at most {MAX_ROW_GROUPS} row groups"), groups.to_string())
+        Some(Counts { columns, children, .. }) if children > columns => {
+            refuse(format!("at most all {columns} columns in a group of columns"), children.to_string())
+        }
+        Some(Counts { row_groups, .. }) if row_groups > MAX_ROW_GROUPS => {
+            refuse(format!("at most {MAX_ROW_GROUPS} row groups"), row_groups.to_string())
         }
         Some(_) => Ok(()),
     }
 }
 
-/// The numbers of columns and of row groups. The version comes first, then the columns: what is read before them is read here
-/// as the crate does.
-fn counts(bytes: &[u8]) -> Option<(usize, usize)> {
+/// How much of each a footer claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    columns: usize,
+    /// Of the group of columns that claims most.
+    children: usize,
+    row_groups: usize,
+}
+
+/// The version comes first, then the columns: what is read before them is read here as the crate does.
+fn counts(bytes: &[u8]) -> Option<Counts> {
     let mut fields = Fields::new(bytes);
     if fields.field(0)? != (1, wire::I32) {
         return None;
@@ -56,18 +68,59 @@ fn counts(bytes: &[u8]) -> Option<(usize, usize)> {
     if fields.field(1)? != (2, wire::LIST) {
         return None;
     }
-    let columns = fields.clone().list()?.0;
-    fields.pass(wire::LIST)?;
-    let (mut groups, mut last) = (0, 2);
+    let (columns, element) = fields.list()?;
+    if element != wire::STRUCT {
+        return None;
+    }
+    let mut children = 0;
+    for _ in 0..columns {
+        children = column_children(&mut fields)?.max(children);
+    }
+    let (mut row_groups, mut last) = (0, 2);
     loop {
         let (number, wire) = fields.field(last)?;
         match (number, wire) {
-            (_, 0) => return Some((columns, groups)),
-            (4, wire::LIST) => groups = fields.clone().list()?.0.max(groups),
+            (_, 0) => return Some(Counts { columns, children, row_groups }),
+            (4, wire::LIST) => row_groups = fields.clone().list()?.0.max(row_groups),
             (3, wire::I64) | (5 | 7, wire::LIST) | (6 | 9, wire::BINARY) => {}
             _ => return None,
         }
         fields.pass(wire)?;
         last = number;
+    }
+}
+
+/// How many children an element of the schema (`SchemaElement`) claims.
+fn column_children(fields: &mut Fields<'_>) -> Option<usize> {
+    let (mut children, mut last) = (0, 0);
+    loop {
+        let (number, wire) = fields.field(last)?;
+        match (number, wire) {
+            (_, 0) => return Some(children),
+            (5, wire::I32) => children = usize::try_from(fields.i32()?).ok()?.max(children),
+            (5, _) => return None,
+            _ => fields.pass(wire)?,
+        }
+        last = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A footer of one group of columns that claims `children`, as a varint in zigzag, and one row group.
+    fn footer(children: &[u8]) -> Vec<u8> {
+        [&[0x15, 2, 0x19, 0x1c, 0x48, 1, b'm', 0x15][..], children, &[0, 0x16, 0, 0x19, 0x0c, 0]].concat()
+    }
+
+    #[test]
+    fn what_a_group_of_columns_claims_is_seen() {
+        let counts_of = |children: &[u8]| counts(&footer(children));
+        assert_eq!(counts_of(&[4]), Some(Counts { columns: 1, children: 2, row_groups: 0 }));
+        // 2^31 - 1, for which the crate would make room; less than none.
+        let most = counts_of(&[0xfe, 0xff, 0xff, 0xff, 0x0f]).unwrap();
+        assert_eq!(most.children, i32::MAX as usize);
+        assert_eq!(counts_of(&[1]), None);
     }
 }
