@@ -25,8 +25,8 @@ pub(crate) struct Costs {
     batched_code_ns: f64,
     /// Whether the sketch is all of the code that the substring is not.
     complete: bool,
-    /// An entry whose sketch lies within the radius.
-    pass_ns: f64,
+    /// Looking up whether an entry was met before.
+    met_ns: f64,
 }
 
 /// Setting up the search of a segment, and the view of each of its tables.
@@ -111,13 +111,13 @@ impl Costs {
             scan_code_ns: code_bytes / stream_bytes_per_ns(codes_bytes, one),
             batched_code_ns: code_bytes / many,
             complete,
-            pass_ns: PASS_NS + PASS_WORD_NS * W as f64,
+            met_ns: PASS_WORD_NS * W as f64,
         }
     }
 
     /// What an entry takes whose sketch lies within the radius, more than expected of unrelated codes.
     pub(crate) fn pass(&self) -> f64 {
-        self.pass_ns
+        PASS_NS + self.met_ns
     }
 
     /// What an entry takes whose sketch lies within the radius where it is not put in order, with its code; nothing more than any
@@ -125,8 +125,8 @@ impl Costs {
     pub(crate) fn offer(&self) -> f64 {
         match self.planes {
             0 => 0.0,
-            _ if self.complete => self.pass_ns - PASS_NS,
-            _ => self.pass_ns - PASS_NS + self.fetch() + self.access_ns,
+            _ if self.complete => self.met_ns,
+            _ => self.met_ns + self.fetch() + self.access_ns,
         }
     }
 
@@ -134,7 +134,7 @@ impl Costs {
     /// sketches, or where there are none `offered` by their codes.
     pub(crate) fn offers(&self, candidates: f64, passed: f64, offered: f64, candidate_ns: f64) -> f64 {
         match self.planes {
-            0 => offered * (self.pass_ns - PASS_NS),
+            0 => offered * self.met_ns,
             _ => (passed * self.offer() - candidates * (candidate_ns - self.sketch_ns)).max(0.0),
         }
     }
@@ -218,10 +218,15 @@ impl Costs {
     }
 }
 
-/// The part of unrelated codes whose sketches lie within the radius: the tail of fair coins, by the logistic function.
+/// The part of unrelated codes whose sketches lie within the radius: the tail of fair coins.
 fn passing(planes: usize, radius_bits: u32) -> f64 {
     let bits = 32.0 * planes as f64;
     let z = (f64::from(radius_bits) + 0.5 - bits / 2.0) / (bits / 4.0).sqrt();
+    below(z)
+}
+
+/// The part of a normal distribution below so many standard deviations, by the logistic function.
+fn below(z: f64) -> f64 {
     1.0 / (1.0 + (-1.702 * z).exp())
 }
 
@@ -244,13 +249,12 @@ pub(crate) fn likely_bits(codes: u64, bits: u32, k: usize) -> u32 {
 }
 
 /// How likely it is that the `k`-th nearest of `codes` random codes of `bits` bits is at a distance of at least 0, 1, ...: that
-/// fewer than `k` are nearer, by the logistic function.
+/// fewer than `k` are nearer.
 pub(crate) fn reached(codes: u64, bits: u32, k: usize) -> impl Iterator<Item = f64> {
     let nearer = std::iter::once(0.0).chain(expected_within(codes, bits));
     nearer.map(move |nearer| {
         // Not zero, so that there is something to divide by.
-        let z = (k as f64 - 0.5 - nearer) / nearer.max(f64::MIN_POSITIVE).sqrt();
-        1.0 / (1.0 + (-1.702 * z).exp())
+        below((k as f64 - 0.5 - nearer) / nearer.max(f64::MIN_POSITIVE).sqrt())
     })
 }
 
