@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use allocation_counter::measure;
-use phash_store::{Error, OpenOptions, Reader, Schema, Writer};
+use phash_store::{
+    Contents, Error, LossKind, NewModel, NewSource, NewTensor, OpenOptions, Reader, SalvageEvent, Schema,
+    Stamp, ViewCode, ViewSpec, Writer,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -30,6 +33,34 @@ fn database() -> (TempDir, PathBuf) {
     (temporary, dir)
 }
 
+/// A database of some models, each with a tensor, closed.
+fn models() -> (TempDir, PathBuf) {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path().join("db");
+    let views = vec![ViewSpec { name: "view".to_owned(), words: 1 }];
+    let schema = Schema { contents: Contents::Models, parameters: [7; 32], views };
+    let mut writer = Writer::open_or_create(&dir, &schema).unwrap();
+    for number in 0..40u8 {
+        let (label, code, digest) = (format!("label {number}"), [number + 1; 8], [number; 32]);
+        let views = [ViewCode { bytes: Some(&code), features: 9 }];
+        let stamp = Stamp { len_bytes: 1, mtime_ns: 1 };
+        writer
+            .put(&NewModel {
+                source: NewSource { label: &label, path: &label, stamp, file_digest: digest },
+                format: "safetensors",
+                content_digest: digest,
+                views: &views,
+                weak: false,
+                tensors_used: 1,
+                tensors_skipped: &[],
+                tensors: &[NewTensor { name: "weight", dtype: "F32", shape: &[9], views: &views }],
+            })
+            .unwrap();
+    }
+    writer.commit().unwrap();
+    (temporary, dir)
+}
+
 /// The checksum of a row, as docs/file-format.md has it.
 fn row_crc(table: &str, fields: &[(u8, Vec<u8>)]) -> u32 {
     let mut bytes = Vec::new();
@@ -41,16 +72,19 @@ fn row_crc(table: &str, fields: &[(u8, Vec<u8>)]) -> u32 {
     crc32fast::hash(&bytes)
 }
 
-/// Changes rows of a table, and gives them checksums that fit; the checksum is the last column.
+/// Changes rows of a table, and gives them checksums that fit: of all columns but the checksum itself.
 fn forge(dir: &Path, table: &str, change: &str) {
     use rusqlite::types::ValueRef;
     let conn = Connection::open(dir.join("catalog.sqlite")).unwrap();
+    conn.pragma_update(None, "foreign_keys", false).unwrap();
     conn.execute(&format!("UPDATE {table} SET {change}"), []).unwrap();
     let mut statement = conn.prepare(&format!("SELECT rowid, * FROM {table}")).unwrap();
     let columns = statement.column_count();
+    let crc = statement.column_index("crc").unwrap();
     let rows: Vec<(i64, u32)> = statement
         .query_map([], |row| {
-            let fields: Vec<(u8, Vec<u8>)> = (1..columns - 1)
+            let fields: Vec<(u8, Vec<u8>)> = (1..columns)
+                .filter(|&at| at != crc)
                 .map(|at| match row.get_ref(at).unwrap() {
                     ValueRef::Integer(value) => (b'i', value.to_le_bytes().to_vec()),
                     ValueRef::Text(value) => (b's', value.to_vec()),
@@ -149,5 +183,48 @@ fn gigabytes_of_nothing_behind_the_committed_bytes_are_neither_read_nor_allocate
         let read = read_bytes() - before;
         assert!(cost.bytes_max <= PEAK_BYTES && read <= 64 << 20, "{name}: {read}, {cost:?}");
         assert!(name == "published" || fs::metadata(dir.join(name)).unwrap().len() < 1 << 20, "{name}");
+    }
+}
+
+#[test]
+fn models_that_are_only_claimed_are_not_looked_for_one_by_one() {
+    let most = u64::from(u32::MAX);
+    // A model far away is of other codes; a source may be anywhere.
+    for (table, change, salvaged) in [
+        ("meta", format!("models = {most}, tensors = {most}, sources = {most}"), 40),
+        ("models", format!("id = {} WHERE id = 39", most - 3), 39),
+        ("sources", format!("id = {} WHERE id = 39", most - 3), 40),
+    ] {
+        let (temporary, dir) = models();
+        if table != "meta" {
+            forge(&dir, "meta", &format!("models = {most}, tensors = {most}, sources = {most}"));
+        }
+        forge(&dir, table, &change);
+        // Each piece of a table is told as progress, of salvage as of verify.
+        let (mut events, mut lost) = (0, Vec::new());
+        let out = temporary.path().join("out");
+        let mut report = None;
+        let cost = measure(|| {
+            let told = phash_store::salvage(&dir, &out, None, &mut |event| {
+                events += 1;
+                if let SalvageEvent::Lost(loss) = event {
+                    lost.push(loss);
+                }
+                true
+            });
+            assert_eq!(told.unwrap().unwrap().items, salvaged, "{table} {change}");
+            let mut progress = |_, _| {
+                events += 1;
+                true
+            };
+            report = phash_store::verify(&dir, OpenOptions::default(), &mut progress).unwrap();
+        });
+        assert!(!report.unwrap().is_sound(), "{change}");
+        println!("{change}: {events} events, {} at once", cost.bytes_max);
+        assert!(events < 1000, "{change}: {events} pieces");
+        assert!(cost.bytes_max <= 8 << 20, "{change}: {} bytes at once", cost.bytes_max);
+        let told = |id: u32| lost.iter().any(|loss| loss.ids.as_ref().is_some_and(|ids| ids.contains(&id)));
+        assert!(told(40) && told(2_000_000_000), "{change}: {lost:?}");
+        assert!(lost.iter().any(|loss| loss.kind == LossKind::Model), "{change}");
     }
 }

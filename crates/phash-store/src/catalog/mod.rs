@@ -2,11 +2,12 @@
 //! commit of its transaction is the publish point of the whole database. SQL is found in this folder and nowhere else.
 
 mod copy;
+pub(crate) mod damaged;
 mod ddl;
 pub(crate) mod head;
 pub(crate) mod id_sets;
 pub(crate) mod migrate;
-pub(crate) mod piecewise;
+pub(crate) mod pieces;
 pub(crate) mod read;
 pub(crate) mod remove;
 mod renumber;

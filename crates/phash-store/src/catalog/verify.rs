@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 
 use super::Catalog;
 use super::head::Head;
-use super::piecewise::by_pieces;
+use super::pieces::{add_to_runs, gaps};
 use crate::error::{Error, Result};
 use crate::schema::{Contents, Kind};
 
@@ -112,31 +112,23 @@ impl Catalog {
         damage: OnDamage<'_>,
     ) {
         let named = |ids| of.kind.map(|kind| (kind, ids));
-        let _: Result<()> = by_pieces(0..of.end, fetch, &mut |(ids, rows)| {
+        let none_removed = RoaringBitmap::new();
+        let removed = of.removed.unwrap_or(&none_removed);
+        let _: Result<()> = self.by_pieces(of.table, of.end, fetch, &mut |(ids, rows)| {
             match rows {
                 Err(error) => damage(error, named(ids)),
                 Ok(_) if of.removed.is_none() && of.removed_count > 0 => {}
                 Ok(rows) => {
-                    let there = |id: u32| of.removed.is_none_or(|removed| !removed.contains(id));
                     let found: RoaringBitmap = rows.into_iter().collect();
-                    let mut wrong: Option<Range<u32>> = None;
-                    let mut tell = |wrong: Range<u32>| {
-                        let (row, none) = (format!("a row {}", wrong.start), "none".to_owned());
-                        let (expected, got) = if there(wrong.start) { (row, none) } else { (none, row) };
-                        damage(self.damaged(format!("table {}", of.table), expected, got), named(wrong));
-                    };
-                    for id in ids.filter(|&id| there(id) != found.contains(id)) {
-                        match &mut wrong {
-                            Some(run) if run.end == id && there(run.start) == there(id) => run.end = id + 1,
-                            _ => {
-                                if let Some(run) = wrong.replace(id..id + 1) {
-                                    tell(run);
-                                }
-                            }
-                        }
+                    let what = || format!("table {}", of.table);
+                    let row = |run: &Range<u32>| format!("a row {}", run.start);
+                    for run in gaps(ids, removed).flat_map(|run| gaps(run, &found)) {
+                        damage(self.damaged(what(), row(&run), "none"), named(run));
                     }
-                    if let Some(run) = wrong {
-                        tell(run);
+                    let mut left = Vec::new();
+                    found.iter().filter(|&id| removed.contains(id)).for_each(|id| add_to_runs(&mut left, id));
+                    for run in left {
+                        damage(self.damaged(what(), "none", row(&run)), named(run));
                     }
                 }
             }

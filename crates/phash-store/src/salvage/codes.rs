@@ -6,9 +6,9 @@ use std::ops::Range;
 use super::blocks::ProvenFile;
 use super::evidence::Evidence;
 use super::{Loss, LossKind, Outlet, Step};
+use crate::catalog::damaged::KnownIds;
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
-use crate::catalog::piecewise::KnownIds;
 use crate::files::labels::{PIECE_BYTES, Place};
 use crate::schema::Kind;
 

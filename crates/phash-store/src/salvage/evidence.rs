@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::blocks::{Proof, ProvenFile, header_of};
 use crate::catalog::Catalog;
+use crate::catalog::damaged::FileRow;
 use crate::catalog::head::Head;
-use crate::catalog::piecewise::FileRow;
 use crate::dir::{CATALOG_FILE, catalog_path};
 use crate::error::{Error, Result};
 use crate::files::Tail;

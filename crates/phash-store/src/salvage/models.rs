@@ -8,9 +8,10 @@ use super::evidence::Evidence;
 use super::whole::{RowCodes, Whole};
 use super::{Halt, Loss, LossKind, Outlet, Step};
 use crate::catalog::Catalog;
+use crate::catalog::damaged::KnownIds;
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
-use crate::catalog::piecewise::{KnownIds, by_pieces};
+use crate::catalog::pieces::gaps;
 use crate::catalog::rows::Coded;
 use crate::codes_crc::codes_crc;
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ pub(super) fn models(evidence: &mut Evidence, out: &mut Outlet<'_>) -> Step {
     let mut this = Models { catalog, files, views, voids, sources: Vec::new(), out };
     this.find_sources(sources, removed_sources)?;
     let mut next = 0;
-    by_pieces(0..models, &|ids| catalog.model_rows(&ids), &mut |(ids, rows)| {
+    catalog.by_pieces("models", models, &|ids| catalog.model_rows(&ids), &mut |(ids, rows)| {
         match rows {
             Err(error) => this.lose_models(ids.clone(), &error.to_string())?,
             Ok(rows) => {
@@ -100,22 +101,27 @@ impl Models<'_, '_> {
         };
         // Ids without a row, and how many ids those have that cannot be read.
         let (mut missing, mut unread) = (Vec::new(), 0);
-        by_pieces(0..end, &|ids| catalog.source_rows(&ids), &mut |(ids, rows)| match rows {
-            Err(error) => {
-                unread += ids.end - ids.start;
-                lose(ids, &error.to_string())
-            }
-            Ok(rows) => {
-                let mut next = ids.start;
-                for source in rows {
-                    missing.extend((next < source.id).then_some(next..source.id));
-                    next = source.id + 1;
-                    sources.push((source.model_id, source.id));
+        catalog.by_pieces(
+            "sources",
+            end,
+            &|ids| catalog.source_rows(&ids),
+            &mut |(ids, rows)| match rows {
+                Err(error) => {
+                    unread += ids.end - ids.start;
+                    lose(ids, &error.to_string())
                 }
-                missing.extend((next < ids.end).then_some(next..ids.end));
-                Ok(())
-            }
-        })?;
+                Ok(rows) => {
+                    let mut next = ids.start;
+                    for source in rows {
+                        missing.extend((next < source.id).then_some(next..source.id));
+                        next = source.id + 1;
+                        sources.push((source.model_id, source.id));
+                    }
+                    missing.extend((next < ids.end).then_some(next..ids.end));
+                    Ok(())
+                }
+            },
+        )?;
         self.sources.sort_unstable();
         let count: u32 = missing.iter().map(|ids| ids.end - ids.start).sum();
         // Which of them were removed nothing tells: all of them if there are as many.
@@ -255,22 +261,12 @@ impl Models<'_, '_> {
 
     /// Models that have no row and were not removed.
     fn lose_missing(&mut self, ids: Range<u32>, removed: &KnownIds) -> Step {
-        let mut start = ids.start;
-        for id in ids.clone() {
-            if removed.ids.contains(id) {
-                self.lose_unless_empty(start..id, removed)?;
-                start = id + 1;
-            }
+        for missing in gaps(ids, &removed.ids) {
+            let sure = removed.unknown.range_cardinality(missing.clone()) == 0;
+            let reason = if sure { "it has no row" } else { "it has no row: lost, or it was removed" };
+            self.lose_models(missing, reason)?;
         }
-        self.lose_unless_empty(start..ids.end, removed)
-    }
-
-    fn lose_unless_empty(&mut self, ids: Range<u32>, removed: &KnownIds) -> Step {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let sure = removed.unknown.range_cardinality(ids.clone()) == 0;
-        self.lose_models(ids, if sure { "it has no row" } else { "it has no row: lost, or it was removed" })
+        Ok(())
     }
 
     /// Tells of lost models: each under the labels that are known of it, the others by their ids.

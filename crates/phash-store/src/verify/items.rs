@@ -9,7 +9,7 @@ use super::report::{Damage, VerifyReport};
 use super::{Handle, Verify, affected};
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
-use crate::catalog::piecewise::by_pieces;
+use crate::catalog::pieces::add_to_runs;
 use crate::codes_crc::codes_crc;
 use crate::dir::catalog_path;
 use crate::error::{Error, Result};
@@ -59,17 +59,15 @@ impl Verify<'_> {
             views.map(|view| self.codes_of(file_number(view, kind))).collect();
         let Some(mut codes) = codes else { return true };
         let mut wrong: Vec<Range<u32>> = Vec::new();
-        let done = by_pieces(0..end, &|ids| self.proofs(kind, ids), &mut |(_, rows)| {
+        let table = if kind == Kind::Tensor { "tensors" } else { "models" };
+        let done = self.catalog().by_pieces(table, end, &|ids| self.proofs(kind, ids), &mut |(_, rows)| {
             for (id, proof) in rows.unwrap_or_default() {
                 let Ok(found) = codes.iter_mut().map(|codes| codes.get(id)).collect::<Result<Vec<_>, ()>>()
                 else {
                     continue;
                 };
                 if codes_crc(found) != proof {
-                    match wrong.last_mut() {
-                        Some(run) if run.end == id => run.end = id + 1,
-                        _ => wrong.push(id..id + 1),
-                    }
+                    add_to_runs(&mut wrong, id);
                 }
             }
             if advance(0) { Ok(()) } else { Err(()) }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use roaring::RoaringBitmap;
-use rusqlite::{OpenFlags, params};
+use rusqlite::{OpenFlags, OptionalExtension as _, params};
 
 use super::Catalog;
 use super::head::Head;
 use super::id_sets::{CHUNK_IDS, IdSet};
+use super::pieces::{Piece, Table};
 use super::rowcheck::{Field, row_crc};
 use super::rows::Coded;
 use super::upkeep::Upkeep;
@@ -17,57 +18,8 @@ use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::records::{ModelRow, Source, TensorRow};
 
-/// Rows fetched at once while all goes well.
-const PAGE: u32 = 256;
-
-/// Rows of one table, or why there are none.
-pub(crate) type Piece<T> = (Range<u32>, Result<Vec<T>>);
-
-/// Fetches the rows with ids in `ids`, and hands them over in order. What cannot be fetched at once is fetched by halves,
-/// down to single rows; neighbours that fail in the same way are one piece.
-pub(crate) fn by_pieces<T, E>(
-    ids: Range<u32>,
-    fetch: &dyn Fn(Range<u32>) -> Result<Vec<T>>,
-    each: &mut dyn FnMut(Piece<T>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut failed: Option<(Range<u32>, Error)> = None;
-    let mut todo: Vec<Range<u32>> = Vec::new();
-    let mut next = ids.start;
-    while next < ids.end || !todo.is_empty() {
-        let piece = todo.pop().unwrap_or_else(|| {
-            let piece = next..next.saturating_add(PAGE).min(ids.end);
-            next = piece.end;
-            piece
-        });
-        match fetch(piece.clone()) {
-            Ok(rows) => {
-                if let Some((ids, error)) = failed.take() {
-                    each((ids, Err(error)))?;
-                }
-                each((piece, Ok(rows)))?;
-            }
-            Err(_) if piece.len() > 1 => {
-                let middle = piece.start + (piece.end - piece.start) / 2;
-                todo.push(middle..piece.end);
-                todo.push(piece.start..middle);
-            }
-            Err(error) => match &mut failed {
-                Some((ids, before)) if ids.end == piece.start && before.to_string() == error.to_string() => {
-                    ids.end = piece.end;
-                }
-                _ => {
-                    if let Some((ids, before)) = failed.replace((piece, error)) {
-                        each((ids, Err(before)))?;
-                    }
-                }
-            },
-        }
-    }
-    match failed {
-        Some((ids, error)) => each((ids, Err(error))),
-        None => Ok(()),
-    }
-}
+/// No row takes less: each has a checksum, at least one digest or name, and what SQLite keeps of a row.
+const MIN_ROW_BYTES: u64 = 16;
 
 /// A set of ids, as far as it can be read.
 #[derive(Debug, Default)]
@@ -147,6 +99,39 @@ impl Catalog {
         sound.map(|(file, _)| file).collect()
     }
 
+    /// Goes through the rows of a table with ids below `end`, of which anything may be wrong: [`Table::by_pieces`].
+    pub(crate) fn by_pieces<T, E>(
+        &self,
+        table: &str,
+        end: u32,
+        fetch: &dyn Fn(Range<u32>) -> Result<Vec<T>>,
+        each: &mut dyn FnMut(Piece<T>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = format!("SELECT id FROM {table} NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT 1");
+        let next = |start: u32| {
+            let first = self.conn.prepare_cached(&sql).and_then(|mut statement| {
+                statement.query_row([start], |row| row.get::<_, i64>(0)).optional()
+            });
+            let first = first.map_err(|e| self.err("read the catalog", e))?;
+            match first.map(|first| (first, u32::try_from(first))) {
+                None => Ok(None),
+                Some((_, Ok(first))) if first >= start => Ok(Some(first)),
+                // A row beyond all ids is none of those asked for.
+                Some((first, Err(_))) if first > 0 => Ok(None),
+                Some((first, _)) => {
+                    Err(self.damaged(format!("order of rows of {table}"), format!("{start} or more"), first))
+                }
+            }
+        };
+        let bytes = ["", "-wal"].map(|ending| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(ending);
+            std::fs::metadata(path).map_or(0, |meta| meta.len())
+        });
+        let room = u32::try_from((bytes[0] + bytes[1]) / MIN_ROW_BYTES).unwrap_or(u32::MAX);
+        Table { fetch, next: &next, room }.by_pieces(0..end, each)
+    }
+
     /// The end of the ids of a table's rows, as far as SQLite finds the last row.
     pub(crate) fn last_id(&self, table: &str) -> u32 {
         let last = self.conn.query_row(&format!("SELECT max(id) FROM {table}"), [], |row| row.get(0));
@@ -221,54 +206,5 @@ impl Catalog {
             after = id + 1;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    /// Rows that came, pieces that failed and why, and how many questions it took.
-    type Told = (Vec<u32>, Vec<(Range<u32>, String)>, u32);
-
-    /// Rows are their ids; those in `bad` fail, each with the message of its hundred.
-    fn pieces(ids: Range<u32>, bad: &[u32]) -> Told {
-        let (mut good, mut failed, asked) = (Vec::new(), Vec::new(), Cell::new(0));
-        let fetch = |ids: Range<u32>| {
-            asked.set(asked.get() + 1);
-            match bad.iter().find(|id| ids.contains(id)) {
-                Some(id) => Err(Error::InvalidInput { what: format!("hundred {}", id / 100) }),
-                None => Ok(ids.collect()),
-            }
-        };
-        by_pieces(ids, &fetch, &mut |(ids, rows)| {
-            match rows {
-                Ok(rows) => good.extend(rows),
-                Err(error) => failed.push((ids, error.to_string())),
-            }
-            Ok::<_, Error>(())
-        })
-        .unwrap();
-        (good, failed, asked.get())
-    }
-
-    #[test]
-    fn exactly_the_rows_that_fail_are_left_out_and_told_in_as_few_pieces_as_there_are_reasons() {
-        let bad: Vec<u32> = [7, 300, 301, 302, 999, 1000].into();
-        let (good, failed, asked) = pieces(3..1003, &bad);
-        assert!(good.iter().copied().eq((3..1003).filter(|id| !bad.contains(id))));
-        let told: Vec<(Range<u32>, &str)> =
-            failed.iter().map(|(ids, why)| (ids.clone(), why.as_str())).collect();
-        let why = |hundred: u32| format!("cannot store this: hundred {hundred}");
-        let whys = [why(0), why(3), why(9), why(10)];
-        assert_eq!(
-            told,
-            [(7..8, &*whys[0]), (300..303, &*whys[1]), (999..1000, &*whys[2]), (1000..1001, &*whys[3])]
-        );
-        assert!(asked < 80, "{asked} questions");
-        assert_eq!(pieces(5..5, &[]).0, []);
-        assert_eq!(pieces(0..600, &(0..600).collect::<Vec<_>>()).0, []);
     }
 }
