@@ -107,29 +107,33 @@ impl Catalog {
         fetch: &dyn Fn(Range<u32>) -> Result<Vec<T>>,
         each: &mut dyn FnMut(Piece<T>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sql = format!("SELECT id FROM {table} NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT 1");
-        let next = |start: u32| {
-            let first = self.conn.prepare_cached(&sql).and_then(|mut statement| {
-                statement.query_row([start], |row| row.get::<_, i64>(0)).optional()
-            });
-            let first = first.map_err(|e| self.err("read the catalog", e))?;
-            match first.map(|first| (first, u32::try_from(first))) {
-                None => Ok(None),
-                Some((_, Ok(first))) if first >= start => Ok(Some(first)),
-                // A row beyond all ids is none of those asked for.
-                Some((first, Err(_))) if first > 0 => Ok(None),
-                Some((first, _)) => {
-                    Err(self.damaged(format!("order of rows of {table}"), format!("{start} or more"), first))
-                }
-            }
-        };
+        let next = |start| self.next_id(table, start);
+        Table { fetch, next: &next, room: self.room() }.by_pieces(0..end, each)
+    }
+
+    /// How many rows there is room for: more ids than these are claimed, or of rows that were removed.
+    pub(crate) fn room(&self) -> u32 {
         let bytes = ["", "-wal"].map(|ending| {
             let mut path = self.path.clone().into_os_string();
             path.push(ending);
             std::fs::metadata(path).map_or(0, |meta| meta.len())
         });
-        let room = u32::try_from((bytes[0] + bytes[1]) / MIN_ROW_BYTES).unwrap_or(u32::MAX);
-        Table { fetch, next: &next, room }.by_pieces(0..end, each)
+        u32::try_from((bytes[0] + bytes[1]) / MIN_ROW_BYTES).unwrap_or(u32::MAX)
+    }
+
+    /// The first id of a table's rows from `start` on, as far as SQLite finds it.
+    pub(crate) fn next_id(&self, table: &str, start: u32) -> Result<Option<u32>> {
+        let sql = format!("SELECT id FROM {table} NOT INDEXED WHERE id >= ?1 ORDER BY id LIMIT 1");
+        let err = |e| self.err("read the catalog", e);
+        let mut statement = self.conn.prepare_cached(&sql).map_err(err)?;
+        let first: Option<i64> = statement.query_row([start], |row| row.get(0)).optional().map_err(err)?;
+        match first {
+            Some(first) if first < i64::from(start) => {
+                Err(self.damaged(format!("order of rows of {table}"), format!("{start} or more"), first))
+            }
+            // A row beyond all ids is none.
+            first => Ok(first.and_then(|first| u32::try_from(first).ok())),
+        }
     }
 
     /// The end of the ids of a table's rows, as far as SQLite finds the last row.

@@ -30,6 +30,9 @@ use crate::version::{FORMAT_VERSION, Version};
 /// How long to wait for SQLite's own short locks.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// Bytes of the header of SQLite's files.
+const HEADER_BYTES: u64 = 100;
+
 /// A connection to the catalog.
 #[derive(Debug)]
 pub(crate) struct Catalog {
@@ -96,10 +99,11 @@ impl Catalog {
     }
 
     fn connect(path: &Path, target: &Path, flags: OpenFlags, op: &'static str) -> Result<Self> {
-        // SQLite takes an empty file for a new one, and deletes the log beside it.
+        // SQLite takes an empty file, and one of a single byte, for a new one, and deletes the log beside it.
         let creates = flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
-        if !creates && std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0) {
-            let what = "the catalog is empty".to_owned();
+        let len = std::fs::metadata(path).map_or(HEADER_BYTES, |meta| meta.len());
+        if !creates && len < HEADER_BYTES {
+            let what = format!("the catalog has {len} bytes, and SQLite's header alone has {HEADER_BYTES}");
             return Err(Error::NotADatabase { path: path.to_owned(), what });
         }
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)

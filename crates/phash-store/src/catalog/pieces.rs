@@ -14,21 +14,21 @@ const PAGE: u32 = 256;
 pub(crate) type Piece<T> = (Range<u32>, Result<Vec<T>>);
 
 /// A table of which anything may be wrong, also how many rows it is said to have.
-pub(super) struct Table<'a, T> {
+pub(crate) struct Table<'a, T> {
     /// All rows with ids in a range, in order.
-    pub(super) fetch: &'a dyn Fn(Range<u32>) -> Result<Vec<T>>,
+    pub(crate) fetch: &'a dyn Fn(Range<u32>) -> Result<Vec<T>>,
     /// The first id from here on that has a row.
-    pub(super) next: &'a dyn Fn(u32) -> Result<Option<u32>>,
+    pub(crate) next: &'a dyn Fn(u32) -> Result<Option<u32>>,
     /// For so many ids the file has room. Below, each id is asked for, whatever neighbours say; from there on, rows are looked
     /// for: ids without a row can be claimed by the billion.
-    pub(super) room: u32,
+    pub(crate) room: u32,
 }
 
 impl<T> Table<'_, T> {
     /// Fetches the rows with ids in `ids`, and hands them over in order. What cannot be fetched at once is fetched by halves,
     /// down to single rows; neighbours that fail in the same way are one piece. Questions: linear in the rows that there are and
     /// in `room`.
-    pub(super) fn by_pieces<E>(
+    pub(crate) fn by_pieces<E>(
         &self,
         ids: Range<u32>,
         each: &mut dyn FnMut(Piece<T>) -> Result<(), E>,

@@ -8,6 +8,7 @@ use super::blocks::{Proof, ProvenFile, header_of};
 use crate::catalog::Catalog;
 use crate::catalog::damaged::FileRow;
 use crate::catalog::head::Head;
+use crate::catalog::upkeep::Upkeep;
 use crate::dir::{CATALOG_FILE, catalog_path};
 use crate::error::{Error, Result};
 use crate::files::Tail;
@@ -35,6 +36,20 @@ pub(super) struct Evidence {
     pub(super) files: Vec<ProvenFile>,
 }
 
+/// All that says something of the database as a whole, as far as it can be read.
+struct Clues<'a> {
+    vfs: &'a dyn Vfs,
+    dir: &'a Path,
+    headers: Vec<(PathBuf, FileHeader)>,
+    catalog: Option<Catalog>,
+    flaw: Option<Error>,
+    meta: Option<Head>,
+    upkeep: Option<Upkeep>,
+    rows: Vec<FileRow>,
+    /// Whose last commit was reported, and its generation.
+    published: Option<([u8; 16], u64)>,
+}
+
 impl Evidence {
     /// Gathers it. `scratch` is a folder for copies of the catalog, so that nothing is ever written beside the original.
     pub(super) fn gather(
@@ -44,6 +59,29 @@ impl Evidence {
         expected: Option<&Schema>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self> {
+        let clues = Clues::read(vfs, dir, scratch)?;
+        let Some(database_id) = clues.database_id() else { return Err(clues.nothing()) };
+        let schemas = clues.schemas(expected);
+        let is_sure = schemas.len() == 1;
+        let mut best: Option<Self> = None;
+        let proven = |of: &Self| of.files.iter().map(ProvenFile::proven_codes).sum::<u64>();
+        for schema in schemas {
+            let this = clues.examine(database_id, schema, progress)?;
+            if best.as_ref().is_none_or(|best| proven(best) < proven(&this)) {
+                best = Some(this);
+            }
+        }
+        // If no width proves a single code, the width is not known.
+        let best = best.filter(|best| is_sure || best.files[0].proven_codes() > 0);
+        let Some(mut best) = best else { return Err(clues.nothing()) };
+        best.catalog = clues.catalog;
+        best.flaw = clues.flaw.or(best.flaw);
+        Ok(best)
+    }
+}
+
+impl<'a> Clues<'a> {
+    fn read(vfs: &'a dyn Vfs, dir: &'a Path, scratch: &Path) -> Result<Self> {
         let headers = headers(vfs, dir)?;
         let (catalog, mut flaw) = match open_copy(dir, scratch) {
             Ok(catalog) => (Some(catalog), None),
@@ -57,83 +95,84 @@ impl Evidence {
             flaw = Some(error);
         }
         let published = Published::read(vfs, dir).known();
-        let database_id = meta
-            .as_ref()
-            .map(|meta| meta.database_id)
-            .or_else(|| headers.first().map(|(_, header)| header.database_id))
-            .or_else(|| published.map(|(id, _)| id));
-        let nothing = |flaw: Option<Error>| Error::NothingToSalvage {
-            path: dir.to_owned(),
-            what: flaw.map_or_else(|| "no code file says what it is".to_owned(), |flaw| flaw.to_string()),
-        };
-        let Some(database_id) = database_id else { return Err(nothing(flaw)) };
-        let kind = catalog.as_ref().map(|catalog| catalog.version().contents);
-        let contents = kind.or_else(|| headers.first().map(|(_, header)| header.kind.contents()));
-        let is_models = contents == Some(Contents::Models);
-        let schemas = if is_models {
-            schema_of_models(&rows, meta.as_ref(), &headers, expected).into_iter().collect()
-        } else {
-            schemas_of_codes(&rows, &headers)
-        };
-        if schemas.is_empty() || is_models && catalog.is_none() {
-            return Err(nothing(flaw));
-        }
-        let mut later =
-            published.filter(|(id, _)| *id == database_id).map_or(0, |(_, generation)| generation);
-        let mut is_old = meta.as_ref().is_some_and(|meta| later > meta.generation);
-        let is_sure = schemas.len() == 1;
-        let mut found: Option<Self> = None;
-        let (has_meta, tails) = (meta.is_some(), tails(&rows));
-        let mut catalog = catalog;
-        for schema in schemas {
-            let mut head = match &meta {
-                Some(meta) => Head { schema, ..meta.clone() },
-                None => Head::empty(database_id, schema, 0),
-            };
-            head.tails = vec![Tail::default(); head.schema.contents.kinds().len() * head.schema.views.len()];
-            let (edition, same) = edition(vfs, dir, &head, upkeep.map(|upkeep| upkeep.edition))?;
-            head.upkeep = upkeep.filter(|_| same == Some(true)).unwrap_or_default();
-            head.upkeep.edition = edition;
-            let mut examine = |newest: u64| -> Vec<ProvenFile> {
-                let one = |number: usize| {
-                    let tail = tails.get(number).copied().flatten().filter(|_| same == Some(true));
-                    let path = dir.join(head.file(number).name());
-                    let header = head.file_header(number);
-                    ProvenFile::examine(vfs, &path, &header, Proof { tail, newest }, progress)
-                };
-                (0..head.tails.len()).map(one).collect()
-            };
-            let reported = later.max(head.generation);
-            let knows = has_meta && same == Some(true);
-            let mut files = examine(if knows { reported } else { u64::MAX });
-            // A commit begins when the one before it was reported: only the last one that slots tell of may not have been.
-            let begun = files.iter().map(|file| file.newest).max().unwrap_or(0);
-            if knows && begun > reported + 1 {
-                files = examine(begun - 1);
-                later = begun - 1;
-                is_old = true;
+        Ok(Self { vfs, dir, headers, catalog, flaw, meta, upkeep, rows, published })
+    }
+
+    fn database_id(&self) -> Option<[u8; 16]> {
+        let of_meta = self.meta.as_ref().map(|meta| meta.database_id);
+        let of_headers = || self.headers.first().map(|(_, header)| header.database_id);
+        of_meta.or_else(of_headers).or_else(|| self.published.map(|(id, _)| id))
+    }
+
+    /// The schemas that the database may have; none if nothing can be proven.
+    fn schemas(&self, expected: Option<&Schema>) -> Vec<Schema> {
+        let of_catalog = self.catalog.as_ref().map(|catalog| catalog.version().contents);
+        let of_headers = || self.headers.first().map(|(_, header)| header.kind.contents());
+        match of_catalog.or_else(of_headers) {
+            Some(Contents::Models) if self.catalog.is_none() => Vec::new(),
+            Some(Contents::Models) => {
+                schema_of_models(&self.rows, self.meta.as_ref(), &self.headers, expected)
+                    .into_iter()
+                    .collect()
             }
-            // Where the edition is not proven, slots of later commits than the catalog's tell that another one is meant.
-            let later_slots = || files.iter().any(|file| file.newest > head.generation);
-            let applies = same.unwrap_or_else(|| has_meta && !later_slots());
-            let proven = |this: &Self| this.files.iter().map(ProvenFile::proven_codes).sum::<u64>();
-            let this = Self { catalog: None, flaw: None, head, has_meta, applies, is_old, files };
-            if found.as_ref().is_none_or(|best| proven(best) < proven(&this)) {
-                found = Some(this);
-            }
+            _ => schemas_of_codes(&self.rows, &self.headers),
         }
-        // If no width proves a single code, the width is not known.
-        let mut found = found
-            .filter(|found| is_sure || found.files[0].proven_codes() > 0)
-            .ok_or_else(|| nothing(None))?;
-        found.catalog = catalog.take();
-        found.flaw = flaw.or_else(|| {
+    }
+
+    /// What the code files prove if the database has this schema; without the catalog.
+    fn examine(
+        &self,
+        database_id: [u8; 16],
+        schema: Schema,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Evidence> {
+        let has_meta = self.meta.is_some();
+        let mut head = match &self.meta {
+            Some(meta) => Head { schema, ..meta.clone() },
+            None => Head::empty(database_id, schema, 0),
+        };
+        head.tails = vec![Tail::default(); head.schema.contents.kinds().len() * head.schema.views.len()];
+        let known = self.upkeep.map(|upkeep| upkeep.edition);
+        let (edition, same) = edition(self.vfs, self.dir, &head, known)?;
+        head.upkeep = self.upkeep.filter(|_| same == Some(true)).unwrap_or_default();
+        head.upkeep.edition = edition;
+        let tails = tails(&self.rows);
+        let mut examine = |newest: u64| -> Vec<ProvenFile> {
+            let one = |number: usize| {
+                let tail = tails.get(number).copied().flatten().filter(|_| same == Some(true));
+                let path = self.dir.join(head.file(number).name());
+                let header = head.file_header(number);
+                ProvenFile::examine(self.vfs, &path, &header, Proof { tail, newest }, progress)
+            };
+            (0..head.tails.len()).map(one).collect()
+        };
+        let published = self.published.filter(|(id, _)| *id == database_id);
+        let mut later = published.map_or(0, |(_, generation)| generation);
+        let reported = later.max(head.generation);
+        let knows = has_meta && same == Some(true);
+        let mut files = examine(if knows { reported } else { u64::MAX });
+        // A commit begins when the one before it was reported: only the last one that slots tell of may not have been.
+        let begun = files.iter().map(|file| file.newest).max().unwrap_or(0);
+        if knows && begun > reported + 1 {
+            later = begun - 1;
+            files = examine(later);
+        }
+        let is_old = has_meta && later > head.generation;
+        let flaw = is_old.then(|| {
             let what =
                 "last commit (the catalog's log is damaged or was removed, or the catalog is an older copy)";
-            let error = Error::corrupted(&catalog_path(dir), 0, what, later, found.head.generation);
-            is_old.then_some(error)
+            Error::corrupted(&catalog_path(self.dir), 0, what, later, head.generation)
         });
-        Ok(found)
+        // Where the edition is not proven, slots of later commits than the catalog's tell that another one is meant.
+        let later_slots = || files.iter().any(|file| file.newest > head.generation);
+        let applies = same.unwrap_or_else(|| has_meta && !later_slots());
+        Ok(Evidence { catalog: None, flaw, head, has_meta, applies, is_old, files })
+    }
+
+    fn nothing(self) -> Error {
+        let unnamed = || "no code file says what it is".to_owned();
+        let what = self.flaw.map_or_else(unnamed, |flaw| flaw.to_string());
+        Error::NothingToSalvage { path: self.dir.to_owned(), what }
     }
 }
 

@@ -7,9 +7,10 @@ use roaring::RoaringBitmap;
 
 use super::report::{Damage, VerifyReport};
 use super::{Handle, Verify, affected};
+use crate::catalog::Catalog;
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
-use crate::catalog::pieces::add_to_runs;
+use crate::catalog::pieces::{Table, add_to_runs};
 use crate::codes_crc::codes_crc;
 use crate::dir::catalog_path;
 use crate::error::{Error, Result};
@@ -60,7 +61,11 @@ impl Verify<'_> {
         let Some(mut codes) = codes else { return true };
         let mut wrong: Vec<Range<u32>> = Vec::new();
         let table = if kind == Kind::Tensor { "tensors" } else { "models" };
-        let done = self.catalog().by_pieces(table, end, &|ids| self.proofs(kind, ids), &mut |(_, rows)| {
+        // Other threads may use the catalog between two pieces.
+        let (fetch, next) =
+            (|ids| proofs(&self.catalog(), kind, ids), |id| self.catalog().next_id(table, id));
+        let pieces = Table { fetch: &fetch, next: &next, room: self.catalog().room() };
+        let done = pieces.by_pieces(0..end, &mut |(_, rows)| {
             for (id, proof) in rows.unwrap_or_default() {
                 let Ok(found) = codes.iter_mut().map(|codes| codes.get(id)).collect::<Result<Vec<_>, ()>>()
                 else {
@@ -96,19 +101,18 @@ impl Verify<'_> {
         let voids = self.catalog().id_set(IdSet::Voids(number), self.head.tails[number].count).ok()?;
         Some(Codes { file, lookup: Lookup::new(Geometry::new(self.head.file(number).words)), voids })
     }
+}
 
-    /// Ids with the checksums of their codes.
-    fn proofs(&self, kind: Kind, ids: Range<u32>) -> Result<Vec<(u32, u32)>> {
-        let catalog = self.catalog();
-        Ok(match kind {
-            Kind::Tensor => {
-                let tensors = catalog.coded_tensors(ids)?.into_iter();
-                tensors.filter_map(|tensor| Some((tensor.row.id, tensor.codes_crc?))).collect()
-            }
-            _ => {
-                let models = catalog.model_rows(&ids)?.into_iter();
-                models.filter_map(|model| Some((model.row.id, model.codes_crc?))).collect()
-            }
-        })
-    }
+/// Ids with the checksums of their codes.
+fn proofs(catalog: &Catalog, kind: Kind, ids: Range<u32>) -> Result<Vec<(u32, u32)>> {
+    Ok(match kind {
+        Kind::Tensor => {
+            let tensors = catalog.coded_tensors(ids)?.into_iter();
+            tensors.filter_map(|tensor| Some((tensor.row.id, tensor.codes_crc?))).collect()
+        }
+        _ => {
+            let models = catalog.model_rows(&ids)?.into_iter();
+            models.filter_map(|model| Some((model.row.id, model.codes_crc?))).collect()
+        }
+    })
 }

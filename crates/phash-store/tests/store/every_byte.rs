@@ -158,9 +158,11 @@ fn damages(file: &Path, good: &[u8]) -> Vec<Damage> {
             all.push(Damage::Remove(part));
         }
     }
-    // Of a catalog cut off before its last page SQLite says so at once; every length is for the longer run.
+    // Of a catalog cut off before its last page SQLite says so at once; every length is for the longer run, but for those below
+    // a header, which are special.
     let step = if file.ends_with("catalog.sqlite") && !every { 7 } else { 1 };
-    all.extend((0..good.len()).step_by(step).map(Damage::Cut));
+    let special = good.len().min(100);
+    all.extend((0..special).chain((special..good.len()).step_by(step)).map(Damage::Cut));
     all
 }
 
