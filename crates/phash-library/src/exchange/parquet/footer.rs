@@ -4,6 +4,7 @@
 
 use super::chunks::Chunks;
 use super::guard::{Refused, refuse};
+use super::shapes::FILE_META_DATA;
 use super::thrift::{Fields, wire};
 
 /// Most bytes of a footer.
@@ -58,9 +59,10 @@ struct Counts {
     row_groups: usize,
 }
 
-/// The version comes first, then the columns: what is read before them is read here as the crate does.
+/// The version comes first, then the columns. All of it must be made as the format has it, else the crate reads something else.
 fn counts(bytes: &[u8]) -> Option<Counts> {
     let mut fields = Fields::new(bytes);
+    fields.clone().pass_as(wire::STRUCT, &FILE_META_DATA)?;
     if fields.field(0)? != (1, wire::I32) {
         return None;
     }
@@ -82,8 +84,9 @@ fn counts(bytes: &[u8]) -> Option<Counts> {
         match (number, wire) {
             (_, 0) => return Some(Counts { columns, children, row_groups }),
             (4, wire::LIST) => row_groups = fields.clone().list()?.0.max(row_groups),
-            (3, wire::I64) | (5 | 7, wire::LIST) | (6 | 9, wire::BINARY) => {}
-            _ => return None,
+            // The columns are told once.
+            (1 | 2, _) => return None,
+            _ => {}
         }
         fields.pass(wire)?;
         last = number;
@@ -98,7 +101,6 @@ fn column_children(fields: &mut Fields<'_>) -> Option<usize> {
         match (number, wire) {
             (_, 0) => return Some(children),
             (5, wire::I32) => children = usize::try_from(fields.i32()?).ok()?.max(children),
-            (5, _) => return None,
             _ => fields.pass(wire)?,
         }
         last = number;
@@ -122,5 +124,16 @@ mod tests {
         let most = counts_of(&[0xfe, 0xff, 0xff, 0xff, 0x0f]).unwrap();
         assert_eq!(most.children, i32::MAX as usize);
         assert_eq!(counts_of(&[1]), None);
+    }
+
+    #[test]
+    fn a_field_of_another_type_than_the_format_has_is_refused() {
+        // A name (4) that is said to be a number, of which the crate reads so many bytes of text as the number says, and what is
+        // behind them as fields; a key (5.1) that is one.
+        let name = [0x15, 2, 0x19, 0x1c, 0x46, 2, 0, 0x16, 0, 0x19, 0x0c, 0];
+        let key = [&footer(&[0])[..10], &[0x29, 0x0c, 0x19, 0x1c, 0x16, 2, 0, 0]].concat();
+        let text = [&footer(&[0])[..10], &[0x29, 0x0c, 0x19, 0x1c, 0x18, 1, b'k', 0, 0]].concat();
+        assert_eq!((counts(&name), counts(&key)), (None, None));
+        assert!(counts(&text).is_some());
     }
 }

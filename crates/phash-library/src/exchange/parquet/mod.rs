@@ -6,6 +6,7 @@ mod footer;
 mod guard;
 mod page;
 mod read;
+mod shapes;
 mod slot;
 mod thrift;
 mod write;

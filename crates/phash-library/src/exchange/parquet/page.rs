@@ -1,6 +1,7 @@
 //! The header of a page (parquet.thrift, `PageHeader`), read strictly: every field must be known and of its type, so that the
 //! parquet crate reads the same.
 
+use super::shapes::STATISTICS;
 use super::thrift::{Fields, wire};
 
 /// What a page holds.
@@ -27,20 +28,6 @@ pub(super) struct PageHeader {
     /// Length of the header itself.
     pub(super) len: usize,
 }
-
-const BOOL: &[u8] = &[wire::TRUE, wire::FALSE];
-/// Fields of `Statistics`.
-const STATISTICS: [(i16, &[u8]); 9] = [
-    (1, &[wire::BINARY]),
-    (2, &[wire::BINARY]),
-    (3, &[wire::I64]),
-    (4, &[wire::I64]),
-    (5, &[wire::BINARY]),
-    (6, &[wire::BINARY]),
-    (7, BOOL),
-    (8, BOOL),
-    (9, &[wire::I64]),
-];
 
 /// Reads the header at the beginning of `bytes`.
 pub(super) fn header(bytes: &[u8]) -> Option<PageHeader> {
@@ -107,7 +94,7 @@ fn of_kind(fields: &mut Fields<'_>, kind: i16) -> Option<Inner> {
             (5, 3, wire::I32) => inner.level_encoding = Some(fields.i32()?),
             (5, 4, wire::I32) | (8, 2 | 3, wire::I32) => drop(u32::try_from(fields.i32()?).ok()?),
             (7, 3, wire::TRUE | wire::FALSE) | (8, 7, wire::TRUE | wire::FALSE) => {}
-            (5, 5, wire::STRUCT) | (8, 8, wire::STRUCT) => fields.pass_known(&STATISTICS)?,
+            (5, 5, wire::STRUCT) | (8, 8, wire::STRUCT) => fields.pass_as(wire, &STATISTICS)?,
             _ => return None,
         }
         last = number;

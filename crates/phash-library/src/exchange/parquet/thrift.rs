@@ -18,6 +18,21 @@ pub(super) mod wire {
 /// Structures within structures, at most.
 const MAX_DEPTH: u32 = 16;
 
+/// How a value is made.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Bool,
+    Byte,
+    I16,
+    I32,
+    I64,
+    Double,
+    Binary,
+    List(&'static Shape),
+    /// The fields of a structure, or the one of several that a union has, by number.
+    Struct(&'static [(i16, Shape)]),
+}
+
 /// Bytes from which fields are read.
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a> {
@@ -99,7 +114,7 @@ impl<'a> Fields<'a> {
         (size <= self.bytes.len() - self.at).then_some((size, byte & 15))
     }
 
-    /// Passes over a value. Maps, which no structure of Parquet has, are refused.
+    /// Passes over a value, whatever it is. Maps and lists of booleans, which no structure of Parquet has, are refused.
     pub(super) fn pass(&mut self, wire: u8) -> Option<()> {
         self.pass_at(wire, 0)
     }
@@ -119,14 +134,11 @@ impl<'a> Fields<'a> {
             }
             wire::LIST => {
                 let (size, element) = self.list()?;
-                for _ in 0..size {
-                    match element {
-                        // Of a list, they take a byte each.
-                        wire::TRUE | wire::FALSE => self.skip(1)?,
-                        element => self.pass_at(element, depth + 1)?,
-                    }
+                // Whether those of a list take a byte each, readers disagree.
+                if matches!(element, wire::TRUE | wire::FALSE) && size > 0 {
+                    return None;
                 }
-                Some(())
+                (0..size).try_for_each(|_| self.pass_at(element, depth + 1))
             }
             wire::STRUCT => {
                 let mut last = 0;
@@ -143,17 +155,35 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Passes over a structure whose fields are known: each of a number in `known`, with one of its types there.
-    pub(super) fn pass_known(&mut self, known: &[(i16, &[u8])]) -> Option<()> {
-        let mut last = 0;
-        loop {
-            let (number, wire) = self.field(last)?;
-            if wire == 0 {
-                return Some(());
+    /// Passes over a value of type `wire`, if it is made as the format has it. A field that is not of it may hold anything.
+    pub(super) fn pass_as(&mut self, wire: u8, shape: &Shape) -> Option<()> {
+        match (shape, wire) {
+            (Shape::Bool, wire::TRUE | wire::FALSE)
+            | (Shape::Byte, wire::BYTE)
+            | (Shape::I16, wire::I16)
+            | (Shape::I32, wire::I32)
+            | (Shape::I64, wire::I64)
+            | (Shape::Double, wire::DOUBLE)
+            | (Shape::Binary, wire::BINARY) => self.pass(wire),
+            (Shape::List(element), wire::LIST) => {
+                let (size, wire) = self.list()?;
+                (0..size).try_for_each(|_| self.pass_as(wire, element))
             }
-            known.iter().find(|(known, wires)| *known == number && wires.contains(&wire))?;
-            self.pass(wire)?;
-            last = number;
+            (Shape::Struct(known), wire::STRUCT) => {
+                let mut last = 0;
+                loop {
+                    let (number, wire) = self.field(last)?;
+                    if wire == 0 {
+                        return Some(());
+                    }
+                    match known.iter().find(|(known, _)| *known == number) {
+                        Some((_, shape)) => self.pass_as(wire, shape)?,
+                        None => self.pass(wire)?,
+                    }
+                    last = number;
+                }
+            }
+            _ => None,
         }
     }
 }
