@@ -141,7 +141,7 @@ fn commands_about_a_library_alone_take_it_as_an_argument() {
         sandbox
             .run(&format!("{command} nowhere.phash"))
             .exits(2)
-            .says("nowhere.phash: not a phashdb database");
+            .says("nowhere.phash: not a phashdb database (there is no such directory)");
     }
     assert!(!sandbox.path().join("library.phash").exists());
 }

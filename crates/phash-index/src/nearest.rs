@@ -1,10 +1,12 @@
 //! Owns the nearest-neighbour search of one segment: radii grow until nothing nearer can be left, or until something else is
 //! expected to be cheaper. What is lost on giving up is a small part of the scan ([`RISK`]).
 
+use std::ops::RangeInclusive;
+
 use phash_code::{Code, Codes};
 
 use crate::allocation::Allocation;
-use crate::costs::{Costs, likely_bits, reached};
+use crate::costs::{self, Costs, likely_bits};
 use crate::pages::Damaged;
 use crate::probe::Probe;
 use crate::scratch::{Scratch, Work};
@@ -53,28 +55,12 @@ impl<const W: usize> Nearest<'_, W> {
         top: &mut TopK,
         wants: impl Fn(u32) -> bool,
     ) -> Result<bool, Damaged> {
-        let Reach { allowed, bound_bits, budget_ns } = *reach;
-        let costs = segment.costs();
-        let even = segment.even().is_some();
-        let few = if even { 1.0 } else { FEW };
-        let risk_ns = budget_ns * RISK * (few / self.k as f64).sqrt().min(1.0);
-        let tables = segment.tables().len();
-        let estimated = if even { 0 } else { tables };
-        let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated) + costs.likely(Code::<W>::BITS);
-        if spent_ns > budget_ns * IN_VAIN {
+        let bound_bits = reach.bound_bits;
+        let Some(Beginning { likely_bits, candidate_ns, mut spent_ns, purse }) = self.begin(segment, reach)
+        else {
             return Ok(false);
-        }
-        // Where the equal buckets alone are too much to risk, codes spread evenly tell whether it can be worth it at all.
-        let even_ns = |shells: u32| costs.even_probes(segment.tables(), shells);
-        let likely_bits = likely_bits(allowed, Code::<W>::BITS, self.k).min(bound_bits);
-        spent_ns += costs.choose(1, tables);
-        let candidate_ns = costs.candidate(likely_bits);
-        let first_ns = spent_ns + costs.batch() + even_ns(1);
-        if spent_ns > budget_ns * IN_VAIN
-            || (first_ns > risk_ns && spent_ns + even_ns(likely_bits + 1) > budget_ns)
-        {
-            return Ok(false);
-        }
+        };
+        let costs = purse.costs;
         let Work { scratch, account, stats } = work;
         let Scratch { allocation, ahead, buffers, .. } = &mut **scratch;
         let mut probe = Probe::new(segment, self.query, likely_bits, buffers)?;
@@ -91,29 +77,12 @@ impl<const W: usize> Nearest<'_, W> {
             let group_ns = (spent_ns * GROUP).max(costs.batch());
             let likely = worst_bits.unwrap_or(likely_bits).clamp(met_bits, bound_bits);
             let Some((_, first_ns)) = allocation.next() else { return Ok(true) };
-            // What may be spent from here on; a risk is taken for little.
-            let mut left_ns = budget_ns * IN_VAIN;
-            if spent_ns + costs.batch() + first_ns > risk_ns {
-                left_ns = budget_ns - spent_ns;
-                let mut expected_ns = |chances: &mut dyn Iterator<Item = f64>| {
-                    costs.batch() + expected(allocation, ahead, costs, chances, budget_ns)
-                };
-                let at_most = &mut (met_bits..=likely).map(|_| 1.0);
-                let (likely_ns, clearly) = if even {
-                    let reached = reached(allowed, Code::<W>::BITS, self.k).take(likely as usize + 1);
-                    (expected_ns(&mut reached.skip(met_bits as usize)), EVENLY)
-                } else {
-                    (expected_ns(&mut at_most.clone()), CLEARLY)
-                };
-                if spent_ns + likely_ns > budget_ns * clearly {
-                    // What is spent is spent: what is left at the most may take less than the scan.
-                    let known = worst_bits.is_some() && left_ns > 0.0;
-                    if !known || expected_ns(at_most) > budget_ns * clearly {
-                        return Ok(false);
-                    }
-                    left_ns = budget_ns;
-                }
-            }
+            let known = worst_bits.is_some();
+            let shells = met_bits..=likely;
+            let Some(mut left_ns) = purse.left_ns(spent_ns, first_ns, shells, known, allocation, ahead)
+            else {
+                return Ok(false);
+            };
             spent_ns += costs.batch();
             let (mut taken_ns, mut found_ns, mut candidates) = (0.0, 0.0, 0);
             while met_bits <= target_bits
@@ -153,6 +122,94 @@ impl<const W: usize> Nearest<'_, W> {
                 return Ok(true);
             }
         }
+    }
+
+    /// What is known before anything is looked up; `None` if that says that something else is cheaper.
+    fn begin<'s, B: AsRef<[u8]>>(&self, segment: &'s Segment<W, B>, reach: &Reach) -> Option<Beginning<'s>> {
+        let Reach { allowed, bound_bits, budget_ns } = *reach;
+        let (costs, bits) = (segment.costs(), Code::<W>::BITS);
+        let even = segment.even().is_some();
+        let few = if even { 1.0 } else { FEW };
+        let risk_ns = budget_ns * RISK * (few / self.k as f64).sqrt().min(1.0);
+        let tables = segment.tables().len();
+        let estimated = if even { 0 } else { tables };
+        let mut spent_ns = costs.set_up(tables) + costs.estimates(estimated) + costs.likely(bits);
+        if spent_ns > budget_ns * IN_VAIN {
+            return None;
+        }
+        let likely_bits = likely_bits(allowed, bits, self.k).min(bound_bits);
+        spent_ns += costs.choose(1, tables);
+        // Where the equal buckets alone are too much to risk, codes spread evenly tell whether it can be worth it at all.
+        let even_ns = |shells: u32| costs.even_probes(segment.tables(), shells);
+        let first_ns = spent_ns + costs.batch() + even_ns(1);
+        if spent_ns > budget_ns * IN_VAIN
+            || (first_ns > risk_ns && spent_ns + even_ns(likely_bits + 1) > budget_ns)
+        {
+            return None;
+        }
+        let reached = even.then_some((allowed, self.k));
+        let purse = Purse { costs, bits, reached, budget_ns, risk_ns };
+        Some(Beginning { likely_bits, candidate_ns: costs.candidate(likely_bits), spent_ns, purse })
+    }
+}
+
+/// What a search begins with.
+struct Beginning<'a> {
+    /// How far the k-th nearest of random codes would be.
+    likely_bits: u32,
+    /// What a candidate costs.
+    candidate_ns: f64,
+    /// What it took to know that.
+    spent_ns: f64,
+    purse: Purse<'a>,
+}
+
+/// What a search may spend, and what it looks at to know.
+struct Purse<'a> {
+    costs: &'a Costs,
+    bits: u32,
+    /// Of an even segment: how many codes may be reported, and how many are wanted.
+    reached: Option<(u64, usize)>,
+    budget_ns: f64,
+    risk_ns: f64,
+}
+
+impl Purse<'_> {
+    /// What may be spent from here on, `spent_ns` having been spent; `None` to give up. A risk is taken for little: the next shell
+    /// alone, which takes `first_ns`. More than that only if all the shells that are likely to be needed, `shells`, can be afforded.
+    /// `known`: so many codes have been found as are wanted.
+    fn left_ns(
+        &self,
+        spent_ns: f64,
+        first_ns: f64,
+        shells: RangeInclusive<u32>,
+        known: bool,
+        allocation: &Allocation,
+        ahead: &mut Allocation,
+    ) -> Option<f64> {
+        let Self { costs, bits, reached, budget_ns, risk_ns } = *self;
+        if spent_ns + costs.batch() + first_ns <= risk_ns {
+            return Some(budget_ns * IN_VAIN);
+        }
+        let mut expected_ns = |chances: &mut dyn Iterator<Item = f64>| {
+            costs.batch() + expected(allocation, ahead, costs, chances, budget_ns)
+        };
+        let (met, end) = (*shells.start() as usize, *shells.end() as usize + 1);
+        let at_most = &mut (met..end).map(|_| 1.0);
+        let (likely_ns, clearly) = match reached {
+            Some((allowed, k)) => {
+                let chances = costs::reached(allowed, bits, k).take(end).skip(met);
+                (expected_ns(&mut { chances }), EVENLY)
+            }
+            None => (expected_ns(&mut at_most.clone()), CLEARLY),
+        };
+        let left_ns = budget_ns - spent_ns;
+        if spent_ns + likely_ns <= budget_ns * clearly {
+            return Some(left_ns);
+        }
+        // What is spent is spent: what is left at the most may take less than the scan.
+        let goes_on = known && left_ns > 0.0 && expected_ns(at_most) <= budget_ns * clearly;
+        goes_on.then_some(budget_ns)
     }
 }
 

@@ -23,6 +23,19 @@ pub(crate) fn catalog_path(dir: &Path) -> PathBuf {
     dir.join(CATALOG_FILE)
 }
 
+/// That there is a database in `dir`, or what is left of one; if not, why not.
+pub(crate) fn check_exists(dir: &Path) -> Result<()> {
+    let path = catalog_path(dir);
+    let what = match path.try_exists() {
+        Ok(true) => return Ok(()),
+        Ok(false) if dir.exists() => format!("there is no {CATALOG_FILE} in it"),
+        Ok(false) => "there is no such directory".to_owned(),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
+        Err(e) => return Err(Error::io("look for", &path, e)),
+    };
+    Err(Error::NotADatabase { path: dir.to_owned(), what })
+}
+
 /// Creation of databases.
 #[derive(Clone, Copy, Debug)]
 pub struct Store;

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::catalog::head::{Head, file_number};
 use crate::catalog::id_sets::IdSet;
 use crate::catalog::rows::SegmentRow;
-use crate::dir::{CATALOG_FILE, catalog_path};
+use crate::dir::{catalog_path, check_exists};
 use crate::error::{Error, Result};
 use crate::files::labels::Labels;
 use crate::files::view::CodeFile;
@@ -42,11 +42,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Takes the latest snapshot; files that are the same in `old` are taken over from there.
     pub(super) fn take(vfs: &dyn Vfs, dir: &Path, mmap: bool, old: Option<&Self>) -> Result<Self> {
-        let path = catalog_path(dir);
-        if !path.exists() {
-            let what = format!("there is no {CATALOG_FILE}");
-            return Err(Error::NotADatabase { path: dir.to_owned(), what });
-        }
+        check_exists(dir)?;
         let mut attempt = 1;
         let mut lacking = None;
         loop {

@@ -14,7 +14,7 @@ use crate::catalog::Catalog;
 use crate::catalog::head::{Head, file_number};
 use crate::catalog::id_sets::IdSet;
 use crate::catalog::rows::SegmentRow;
-use crate::dir::{CATALOG_FILE, catalog_path};
+use crate::dir::{catalog_path, check_exists};
 use crate::error::{Error, Result};
 use crate::files::labels::Labels;
 use crate::files::layout::Geometry;
@@ -51,10 +51,7 @@ pub fn verify(
 ) -> Result<Option<VerifyReport>> {
     let vfs = OsVfs;
     let path = catalog_path(dir);
-    if !path.exists() {
-        let what = format!("there is no {CATALOG_FILE}");
-        return Err(Error::NotADatabase { path: dir.to_owned(), what });
-    }
+    check_exists(dir)?;
     let published = Published::read(&vfs, dir);
     let mut attempt = 1;
     loop {

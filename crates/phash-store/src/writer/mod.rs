@@ -20,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::catalog::head::Head;
 use crate::catalog::id_sets::IdSet;
 use crate::catalog::rows::SegmentRow;
-use crate::dir::{Store, catalog_path, sync_name};
+use crate::dir::{Store, catalog_path, check_exists, sync_name};
 use crate::error::{Error, Result};
 use crate::files::append::Appender;
 use crate::files::labels::TextAppender;
@@ -109,10 +109,7 @@ impl Writer {
     /// Opens; a database of an older version only if that is wanted.
     fn open_any(vfs: Arc<dyn Vfs>, dir: &Path, schema: &Schema, older: bool) -> Result<Self> {
         schema.validate()?;
-        if !Store::exists(dir) {
-            let what = format!("there is no {}", crate::dir::CATALOG_FILE);
-            return Err(Error::NotADatabase { path: dir.to_owned(), what });
-        }
+        check_exists(dir)?;
         let lock = WriterLock::take(dir)?;
         let catalog = Catalog::open_write(&catalog_path(dir))?;
         let head = catalog.head()?;
