@@ -103,7 +103,7 @@ impl Catalog {
         let creates = flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
         let len = std::fs::metadata(path).map_or(HEADER_BYTES, |meta| meta.len());
         if !creates && len < HEADER_BYTES {
-            let what = format!("the catalog has {len} bytes, and SQLite's header alone has {HEADER_BYTES}");
+            let what = format!("the catalog is shorter than SQLite's header: {len} of {HEADER_BYTES} bytes");
             return Err(Error::NotADatabase { path: path.to_owned(), what });
         }
         let conn = Connection::open_with_flags(target, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::fault_vfs::{Event, write};
 
@@ -24,9 +24,31 @@ pub(crate) fn digest_of(bytes: &[u8]) -> u64 {
 }
 
 /// SQLite's files and the folders, by path below the root; a folder has no bytes. Locks and shared memory do not survive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Real {
     files: BTreeMap<PathBuf, Option<Vec<u8>>>,
+    /// Kept, as the same files are in a hundred thousand images; not by clones, which are made to be changed.
+    digest: OnceLock<u64>,
+}
+
+impl From<BTreeMap<PathBuf, Option<Vec<u8>>>> for Real {
+    fn from(files: BTreeMap<PathBuf, Option<Vec<u8>>>) -> Self {
+        Self { files, digest: OnceLock::new() }
+    }
+}
+
+impl Clone for Real {
+    fn clone(&self) -> Self {
+        self.files.clone().into()
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files
+    }
 }
 
 impl Real {
@@ -38,9 +60,11 @@ impl Real {
 
     /// Equal contents have equal digests.
     pub(crate) fn digest(&self) -> u64 {
-        self.files.iter().fold(0, |all, (path, bytes)| {
-            let bytes = bytes.as_deref().map_or(1, digest_of);
-            (all ^ digest_of(path.as_os_str().as_encoded_bytes())).rotate_left(17).wrapping_add(bytes)
+        *self.digest.get_or_init(|| {
+            self.files.iter().fold(0, |all, (path, bytes)| {
+                let bytes = bytes.as_deref().map_or(1, digest_of);
+                (all ^ digest_of(path.as_os_str().as_encoded_bytes())).rotate_left(17).wrapping_add(bytes)
+            })
         })
     }
 
@@ -84,7 +108,7 @@ impl Real {
         paths.into_iter().find(|path| self.files.contains_key(path))
     }
 
-    fn has_folder(&self, folder: &Path) -> bool {
+    pub(crate) fn has_folder(&self, folder: &Path) -> bool {
         folder.as_os_str().is_empty() || self.files.get(folder).is_some_and(Option::is_none)
     }
 
@@ -123,9 +147,15 @@ pub(crate) struct Image {
 impl Image {
     /// A number that is the same for equal images, and hardly ever for others.
     pub(crate) fn digest(&self) -> u64 {
+        self.digest_but_for(None)
+    }
+
+    /// The same, but without the bytes of files below a folder.
+    pub(crate) fn digest_but_for(&self, folder: Option<&Path>) -> u64 {
         self.files.iter().fold(self.real.digest(), |all, (path, bytes)| {
+            let counts = folder.is_none_or(|folder| !path.starts_with(folder));
             let path = digest_of(path.as_os_str().as_encoded_bytes());
-            (all ^ path).rotate_left(17).wrapping_add(digest_of(bytes))
+            (all ^ path).rotate_left(17).wrapping_add(if counts { digest_of(bytes) } else { 0 })
         })
     }
 }
@@ -246,7 +276,7 @@ impl Medium {
         if self.new_catalog_in == from {
             self.new_catalog_in = to.to_owned();
         }
-        self.real = Arc::new(Real { files: moved(self.real.files.clone(), from, to) });
+        self.real = Arc::new(moved(self.real.files.clone(), from, to).into());
     }
 
     fn real_is(&mut self, now: &Arc<Real>) {

@@ -57,6 +57,17 @@ impl Transcript {
     fn note(&self, call: Call, answer: u64) {
         self.calls.lock().unwrap().push((call, answer));
     }
+
+    /// That nothing below a folder was opened before it was removed.
+    pub(crate) fn check_unread(&self, folder: &Path) {
+        let calls = self.calls.lock().unwrap();
+        let removed = |call: &Call| matches!(call, Call::RemoveTree(of) if of == folder);
+        let end = calls.iter().position(|(call, _)| removed(call)).expect("it is removed");
+        let opened =
+            |call: &Call| matches!(call, Call::OpenRead(of) | Call::OpenWrite(of) if of.starts_with(folder));
+        let read = calls[..end].iter().find(|(call, _)| opened(call));
+        assert!(read.is_none(), "{read:?}");
+    }
 }
 
 /// Passes everything on and writes it down.
@@ -224,7 +235,7 @@ struct Node {
 /// Ways that are kept: some ten kilobytes each.
 const WAYS: usize = 50_000;
 
-/// The workload and the real files.
+/// The workload, and a digest of the real files, or of all.
 pub(crate) type Key = (String, u64);
 
 /// Checks that went well.
@@ -233,6 +244,8 @@ pub(crate) struct Known {
     begins: RwLock<HashMap<Key, Node>>,
     /// Databases as a writer found and cleaned them, and what it then remembered, from which work has gone on.
     cleaned: Mutex<HashSet<(String, u64, u64, u64)>>,
+    /// Runs from the beginning.
+    beginnings: Mutex<HashSet<Key>>,
     ways: AtomicUsize,
 }
 
@@ -252,6 +265,16 @@ impl Known {
             node = &node.next.iter().find(|(known, _)| *known == answer)?.1;
         }
         Some(node.state)
+    }
+
+    /// Whether a run from the beginning went well with the same real files and the same others, but for those that are not read.
+    pub(crate) fn begins_alike(&self, key: &Key) -> bool {
+        self.beginnings.lock().unwrap().contains(key)
+    }
+
+    pub(crate) fn add_beginning(&self, key: Key) {
+        self.ways.fetch_add(1, Ordering::Relaxed);
+        self.beginnings.lock().unwrap().insert(key);
     }
 
     /// Whether this is a new one: what a workload's writer has cleaned, in a state, and the writer itself.
