@@ -249,3 +249,34 @@ fn model_files_and_codes_do_not_pass_for_each_other() {
     sandbox.run("import-codes --bits 64 model.safetensors").exits(2).says("model.safetensors:1: expected");
     assert!(!sandbox.path().join("library.phash").exists());
 }
+
+#[test]
+fn a_damaged_code_is_never_reported() {
+    let sandbox = Sandbox::new();
+    let mut codes = codes(6000, 8);
+    codes[2999] = codes[2998].clone();
+    sandbox.file("codes.csv", &lines(&codes, |number, hex| format!("{hex},label {number}")));
+    sandbox.run("import-codes --bits 64 codes.csv").exits(0);
+    // A bit of code 3000, in the second block.
+    let file = sandbox.path().join("library.phash/raw.codes");
+    let mut bytes = fs::read(&file).unwrap();
+    let at = bytes.windows(8).position(|window| window == codes[3000]).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let (damaged, mut changed) = (&codes[3000], codes[3000].clone());
+    changed[0] ^= 1;
+    // Found as it was or as it is now; and a sound one of the same block, which nothing proves.
+    for query in [
+        format!("query -r 2 --code {}", hex(damaged)),
+        format!("query -k 1 --code {}", hex(&changed)),
+        format!("query -r 0 --code {}", hex(&codes[2999])),
+        "dups -r 1".to_owned(),
+        "list".to_owned(),
+    ] {
+        for format in ["table", "jsonl"] {
+            let done = sandbox.run(&format!("{query} --format {format}"));
+            done.exits(2).says("raw.codes").says("checksum of the 2048 codes of block 1");
+        }
+    }
+    sandbox.run(&format!("query -r 0 --code {}", hex(&codes[10]))).exits(0).prints("label 10");
+}

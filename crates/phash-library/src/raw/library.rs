@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use phash_index::{Layout, Matches};
-use phash_store::{Contents, Labels, OpenOptions, Reader};
+use phash_store::{CheckedCodes, Contents, Kind, Labels, OpenOptions, Reader};
 
-use super::sized::{self, AnyWidth};
+use super::sized::{self, AnyWidth, VIEW};
 use super::{RawCode, Width};
 use crate::error::{Error, Result};
 use crate::explain::ExplainedSearch;
@@ -61,6 +61,8 @@ pub struct CodeLibrary {
     dir: PathBuf,
     reader: Reader,
     labels: Labels,
+    /// The stored bytes of the codes, with the proof of them.
+    checked: CheckedCodes,
     width: Width,
     codes: Box<dyn AnyWidth>,
 }
@@ -89,7 +91,8 @@ impl CodeLibrary {
             what: format!("codes of {words} words"),
         }))?;
         let codes = sized::open(&reader, width)?;
-        Ok(Self { dir: dir.to_owned(), reader, labels, width, codes })
+        let checked = reader.checked_codes(VIEW, Kind::Raw)?;
+        Ok(Self { dir: dir.to_owned(), reader, labels, checked, width, codes })
     }
 
     /// The directory.
@@ -131,11 +134,13 @@ impl CodeLibrary {
         self.code(id).ok_or(Error::NoSuchCode { id, codes: self.id_end() })
     }
 
-    /// The label of a code, if it has one.
+    /// The label of a code that is to be reported, if it has one. What searches and groups found by reading codes through a map, without a
+    /// look at any checksum, is proven here: the code's block is checked, once for each 2048 codes.
     ///
     /// # Errors
-    /// [`Error::Store`] if it is damaged.
+    /// [`Error::Store`] if the code or its label is damaged.
     pub fn label(&self, id: u32) -> Result<Option<String>> {
+        self.checked.get(id)?;
         Ok(self.labels.get(id)?)
     }
 
