@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use phash_core::Digest;
-use phash_store::{Contents, OpenOptions, Reader, Schema, Store, Writer};
+use phash_store::{Contents, OpenOptions, Reader, Schema, SourceRecord, Store, Writer};
 
 use crate::error::{Error, Result};
-use crate::exchange::{
-    Intake, SourceRecord, StoredCodes, StoredModels, TransferCounts, TransferEvent, duplicates,
-};
+use crate::exchange::{Intake, StoredCodes, StoredModels, TransferCounts, TransferEvent, duplicates};
 
 /// What a merge did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +139,10 @@ fn models(reader: &Reader, intake: &mut Intake<'_>) -> Result<()> {
         if intake.writer.model_by_content_digest(&model.content_digest)?.is_none() {
             model.tensors = stored.tensors(id)?;
         }
-        intake.model(id, &model, &mut |writer, source| version(writer, reader, source))?;
+        for source in &mut model.sources {
+            source.version = version(&intake.writer, reader, source)?;
+        }
+        intake.model(id, &model)?;
     }
     Ok(())
 }

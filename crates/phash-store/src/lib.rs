@@ -55,6 +55,7 @@ mod files;
 pub mod fuzzing;
 mod lock;
 mod mmap;
+mod model_record;
 mod published;
 mod reader;
 mod records;
@@ -74,6 +75,7 @@ pub use error::{Error, Result};
 pub use files::labels::Labels;
 pub use files::view::CodeView;
 pub use mmap::Map;
+pub use model_record::{ModelRecord, SourceRecord, TensorRecord, ViewRecord};
 pub use reader::{CheckedCodes, Models, OpenOptions, Reader, StoredSegment};
 pub use records::{
     FileSize, Info, ModelRow, NewModel, NewSource, NewTensor, Outcome, Pending, Removed, Source, Stamp,
@@ -86,4 +88,4 @@ pub use staging::Staging;
 pub use verify::{Affected, Damage, MAX_LABELS, VerifyReport, verify};
 pub use version::FORMAT_VERSION;
 pub use vfs::{OsVfs, StoreFile, Vfs};
-pub use writer::{Compaction, CopyProgress, MigrateProgress, RecordedSource, TakenOver, Writer};
+pub use writer::{Compaction, CopyProgress, MigrateProgress, TakenOver, Writer};

@@ -1,11 +1,10 @@
 //! Turns rows of cells into records again. What must hold: nothing is taken for a model that is not whole, whatever the rows
 //! are; what is kept in memory is one model of bounded size; every error names the row and the column.
 
-use phash_store::{Contents, Schema, Stamp};
+use phash_store::{Contents, ModelRecord, Schema, SourceRecord, Stamp, TensorRecord, ViewRecord};
 
 use super::columns::{CODE, CODE_LABEL, Cell, Column, at, columns};
 use super::header::shown;
-use super::record::{ModelRecord, SourceRecord, TensorRecord, ViewRecord};
 use crate::error::{Error, Result};
 use crate::raw::CodePlace;
 

@@ -265,7 +265,7 @@ pub fn import(
     let mut from_id = 0;
     let run = rows.for_each(&name, &header, &schema, &mut |item| {
         match item {
-            Item::Model(model) => intake.model(from_id, &model, &mut |_, source| Ok(source.version))?,
+            Item::Model(model) => intake.model(from_id, &model)?,
             Item::Code { code, label } => {
                 let known = known.take(&code, label.as_deref());
                 intake.code(from_id, &code, label.as_deref(), known)?;

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use phash_store::{NewModel, NewSource, NewTensor, RecordedSource, Schema, ViewCode, Writer};
+use phash_store::{ModelRecord, Schema, Writer};
 
-use super::record::{ModelRecord, SourceRecord, ViewRecord};
 use crate::error::{Error, Result};
 use crate::segments;
 
@@ -112,55 +111,10 @@ impl<'a> Intake<'a> {
         })
     }
 
-    /// Puts a model. `version` says which version a label of it should get.
-    pub(crate) fn model(
-        &mut self,
-        from_id: u32,
-        model: &ModelRecord,
-        version: &mut dyn FnMut(&Writer, &SourceRecord) -> Result<u32>,
-    ) -> Result<()> {
+    /// Puts a model.
+    pub(crate) fn model(&mut self, from_id: u32, model: &ModelRecord) -> Result<()> {
         self.check()?;
-        let mut sources = Vec::with_capacity(model.sources.len());
-        for source in &model.sources {
-            sources.push(RecordedSource {
-                source: NewSource {
-                    label: &source.label,
-                    path: &source.path,
-                    stamp: source.stamp,
-                    file_digest: source.file_digest,
-                },
-                version: version(&self.writer, source)?,
-                recorded_at_ms: source.recorded_at_ms,
-            });
-        }
-        let Some(first) = sources.first() else {
-            let what = "a model without a source".to_owned();
-            return Err(phash_store::Error::InvalidInput { what }.into());
-        };
-        let views = view_codes(&model.views);
-        let tensor_views: Vec<_> = model.tensors.iter().map(|tensor| view_codes(&tensor.views)).collect();
-        let tensors = model.tensors.iter().zip(&tensor_views);
-        let tensors: Vec<NewTensor<'_>> = tensors
-            .map(|(tensor, views)| NewTensor {
-                name: &tensor.name,
-                dtype: &tensor.dtype,
-                shape: &tensor.shape,
-                views,
-            })
-            .collect();
-        let skipped: Vec<(&str, u32)> =
-            model.tensors_skipped.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
-        let new = NewModel {
-            source: first.source,
-            format: &model.format,
-            content_digest: model.content_digest,
-            views: &views,
-            weak: model.weak,
-            tensors_used: model.tensors_used,
-            tensors_skipped: &skipped,
-            tensors: &tensors,
-        };
-        let restored = self.writer.take_over(&new, model.ingested_at_ms, &sources)?;
+        let restored = self.writer.take_over(model)?;
         self.counts.labels_added += u64::from(restored.sources);
         self.rows += 1 + u64::from(restored.sources);
         self.items += 1;
@@ -237,8 +191,4 @@ impl<'a> Intake<'a> {
         let mut tell = |view: &str, codes| events(TransferEvent::Indexing { view, codes });
         segments::build_missing(&self.dir, &mut self.writer, self.cancel, &mut tell)
     }
-}
-
-fn view_codes(views: &[ViewRecord]) -> Vec<ViewCode<'_>> {
-    views.iter().map(|view| ViewCode { bytes: view.code.as_deref(), features: view.features }).collect()
 }

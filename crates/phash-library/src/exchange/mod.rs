@@ -23,7 +23,7 @@ pub use import::{ExchangeInput, Imported, import};
 pub(crate) use intake::Intake;
 pub use intake::{TransferCounts, TransferEvent};
 pub(crate) use known::duplicates;
-pub(crate) use record::{SourceRecord, StoredCodes, StoredModels};
+pub(crate) use record::{StoredCodes, StoredModels};
 
 /// What is said where a Parquet file is asked for.
 #[cfg(not(feature = "parquet"))]

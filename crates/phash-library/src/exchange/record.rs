@@ -1,53 +1,11 @@
-//! Owns what goes from one database to another: a model with its sources, tensors and codes, or a raw code; and reading these
-//! from a database. What must hold: every block of codes is checked before a code of it is given.
+//! Owns the reading of what goes from one database to another: models with their sources, tensors and codes, and raw codes. What
+//! must hold: every block of codes is checked before a code of it is given.
 
-use phash_store::{CheckedCodes, Kind, Labels, ModelRow, Reader, Stamp};
+use phash_store::{
+    CheckedCodes, Kind, Labels, ModelRecord, ModelRow, Reader, TensorRecord, TensorRow, ViewRecord,
+};
 
 use crate::error::Result;
-
-/// The code of one view, and how much stands behind it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ViewRecord {
-    /// The code's bytes; `None` for a void one.
-    pub(crate) code: Option<Vec<u8>>,
-    pub(crate) features: u32,
-}
-
-/// A version of a label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SourceRecord {
-    pub(crate) label: String,
-    pub(crate) version: u32,
-    pub(crate) path: String,
-    pub(crate) stamp: Stamp,
-    pub(crate) file_digest: [u8; 32],
-    pub(crate) recorded_at_ms: i64,
-}
-
-/// A tensor with its codes, one for each view.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TensorRecord {
-    pub(crate) name: String,
-    pub(crate) dtype: String,
-    pub(crate) shape: Vec<u64>,
-    pub(crate) views: Vec<ViewRecord>,
-}
-
-/// A model with all that is known of it, but for its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ModelRecord {
-    pub(crate) content_digest: [u8; 32],
-    pub(crate) format: String,
-    pub(crate) weak: bool,
-    pub(crate) tensors_used: u32,
-    /// By reason, in the order of the reasons.
-    pub(crate) tensors_skipped: Vec<(String, u32)>,
-    pub(crate) ingested_at_ms: i64,
-    pub(crate) views: Vec<ViewRecord>,
-    /// In the order in which they were recorded; never empty in a database.
-    pub(crate) sources: Vec<SourceRecord>,
-    pub(crate) tensors: Vec<TensorRecord>,
-}
 
 /// The models of a database, to be read as records.
 #[derive(Debug)]
@@ -69,33 +27,15 @@ impl<'r> StoredModels<'r> {
     /// All of a model but its tensors.
     pub(crate) fn head(&self, row: ModelRow) -> Result<ModelRecord> {
         let views = views(&self.models, row.id, &row.features)?;
-        let source = |source: phash_store::Source| SourceRecord {
-            label: source.label,
-            version: source.version,
-            path: source.path,
-            stamp: source.stamp,
-            file_digest: source.file_digest,
-            recorded_at_ms: source.recorded_at_ms,
-        };
-        Ok(ModelRecord {
-            content_digest: row.content_digest,
-            format: row.format,
-            weak: row.weak,
-            tensors_used: row.tensors_used,
-            tensors_skipped: row.tensors_skipped,
-            ingested_at_ms: row.ingested_at_ms,
-            views,
-            sources: row.sources.into_iter().map(source).collect(),
-            tensors: Vec::new(),
-        })
+        Ok(ModelRecord::new(row, views, Vec::new()))
     }
 
     /// The tensors of a model.
     pub(crate) fn tensors(&self, model_id: u32) -> Result<Vec<TensorRecord>> {
         let rows = self.reader.tensors(model_id)?;
-        let tensor = |row: phash_store::TensorRow| -> Result<TensorRecord> {
+        let tensor = |row: TensorRow| -> Result<TensorRecord> {
             let views = views(&self.tensors, row.id, &row.features)?;
-            Ok(TensorRecord { name: row.name, dtype: row.dtype, shape: row.shape, views })
+            Ok(TensorRecord::new(row, views))
         };
         rows.into_iter().map(tensor).collect()
     }

@@ -1,11 +1,11 @@
 //! Turns records into rows of cells: a model is a row of type `model`, then one for each of its sources, then one for each of
 //! its tensors; a raw code is one row.
 
-use phash_store::{Contents, Reader};
+use phash_store::{Contents, ModelRecord, Reader, SourceRecord, TensorRecord, ViewRecord};
 
 use super::assemble::Item;
 use super::columns::{CODE, CODE_LABEL, Cell, at};
-use super::record::{ModelRecord, SourceRecord, StoredCodes, StoredModels, TensorRecord, ViewRecord};
+use super::record::{StoredCodes, StoredModels};
 use crate::error::Result;
 
 /// Rows told of at a time: between two looks at the cancel flag.

@@ -5,7 +5,6 @@ mod blocks;
 mod codes;
 mod evidence;
 mod models;
-mod whole;
 
 use std::fs::File;
 use std::ops::Range;

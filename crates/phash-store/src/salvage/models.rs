@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use super::blocks::ProvenFile;
 use super::evidence::Evidence;
-use super::whole::{RowCodes, Whole};
 use super::{Halt, Loss, LossKind, Outlet, Step};
 use crate::catalog::Catalog;
 use crate::catalog::damaged::KnownIds;
@@ -15,6 +14,7 @@ use crate::catalog::pieces::gaps;
 use crate::catalog::rows::Coded;
 use crate::codes_crc::codes_crc;
 use crate::error::{Error, Result};
+use crate::model_record::{ModelRecord, TensorRecord, ViewRecord};
 use crate::records::{ModelRow, Source};
 use crate::schema::Kind;
 
@@ -167,11 +167,12 @@ impl Models<'_, '_> {
             Err(Unproven::Failed(halt)) => return Err(halt),
         };
         let writer = &mut *self.out.writer;
-        if writer.model_by_content_digest(&whole.model.content_digest)?.is_some() {
+        if writer.model_by_content_digest(&whole.content_digest)?.is_some() {
             return self.lose_models(id..id + 1, "another model has the same contents");
         }
-        match whole.put_into(writer) {
-            Ok(()) => {}
+        // No version of a label of it is there, so that each keeps its number.
+        match writer.take_over(&whole) {
+            Ok(_) => {}
             // What its rows say no writer has written, though their checksums fit.
             Err(Error::InvalidInput { what }) => return self.lose_models(id..id + 1, &what),
             Err(error) => return Err(error.into()),
@@ -183,7 +184,7 @@ impl Models<'_, '_> {
     }
 
     /// All that belongs to a model, if all of it is proven.
-    fn gather(&mut self, model: Coded<ModelRow>) -> Result<Whole, Unproven> {
+    fn gather(&mut self, model: Coded<ModelRow>) -> Result<ModelRecord, Unproven> {
         let Coded { row: model, codes_crc } = model;
         if model.sources.is_empty() {
             return Err(Unproven::lost("no source of it can be read"));
@@ -191,7 +192,7 @@ impl Models<'_, '_> {
         if model.features.len() != self.views {
             return Err(Unproven::lost("its row has not as many features as there are views"));
         }
-        let codes = self.codes(Kind::Model, model.id, &model.features, codes_crc)?;
+        let views = self.codes(Kind::Model, model.id, &model.features, codes_crc)?;
         let mut tensors = Vec::with_capacity(model.tensors.len().min(1 << 16));
         let rows = self.catalog.tensor_rows(&model.tensors).map_err(|error| match error {
             error if error.is_damage() => Unproven::Lost(error.to_string()),
@@ -204,10 +205,10 @@ impl Models<'_, '_> {
             if tensor.model_id != model.id || tensor.features.len() != self.views {
                 return Err(Unproven::lost("a row of its tensors is another one's"));
             }
-            let codes = self.codes(Kind::Tensor, tensor.id, &tensor.features, codes_crc)?;
-            tensors.push((tensor, codes));
+            let views = self.codes(Kind::Tensor, tensor.id, &tensor.features, codes_crc)?;
+            tensors.push(TensorRecord::new(tensor, views));
         }
-        Ok(Whole { model, codes, tensors })
+        Ok(ModelRecord::new(model, views, tensors))
     }
 
     /// The codes of a model or tensor in every view, proven by the checksum in its row, or else by those of their blocks.
@@ -217,14 +218,14 @@ impl Models<'_, '_> {
         id: u32,
         features: &[u32],
         proof: Option<u32>,
-    ) -> Result<RowCodes, Unproven> {
-        let mut codes = Vec::with_capacity(self.views);
+    ) -> Result<Vec<ViewRecord>, Unproven> {
+        let mut codes: Vec<ViewRecord> = Vec::with_capacity(self.views);
         for (view, &features) in features.iter().enumerate() {
             let number = file_number(view, kind);
             let (file, voids) = (&mut self.files[number], &self.voids[number]);
             if proof.is_some() && voids.ids.contains(id) {
                 // There is nothing to be read that could be damaged.
-                codes.push(None);
+                codes.push(ViewRecord { code: None, features });
                 continue;
             }
             let code = if proof.is_some() { file.unproven_code(id) } else { file.code(id) };
@@ -243,10 +244,10 @@ impl Models<'_, '_> {
                 }
                 (false, true) => false,
             };
-            codes.push((!is_void).then_some(code));
+            codes.push(ViewRecord { code: (!is_void).then_some(code), features });
         }
         match proof {
-            Some(crc) if codes_crc(codes.iter().map(Option::as_deref)) != crc => {
+            Some(crc) if codes_crc(codes.iter().map(|view| view.code.as_deref())) != crc => {
                 let files = (0..self.views).map(|view| file_number(view, kind));
                 // Which of them it is, its block tells; else row and codes are of different items.
                 let mut damaged = files.filter(|&number| self.files[number].code(id).is_none());

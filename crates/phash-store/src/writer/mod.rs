@@ -35,7 +35,7 @@ use crate::vfs::{OsVfs, Vfs};
 pub use compact::{Compaction, CopyProgress};
 pub use migrate::MigrateProgress;
 use remove::Removals;
-pub use take_over::{RecordedSource, TakenOver};
+pub use take_over::TakenOver;
 
 /// A file changed within this time before it was recorded may change again without a new time of modification.
 const RACY_NS: i64 = 2_000_000_000;

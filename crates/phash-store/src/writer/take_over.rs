@@ -6,19 +6,9 @@ use std::collections::HashMap;
 use super::Writer;
 use super::put::check_source;
 use crate::error::{Error, Result};
-use crate::records::{NewModel, NewSource, Source};
+use crate::model_record::{ModelRecord, SourceRecord};
+use crate::records::{NewModel, Source};
 use crate::schema::Contents;
-
-/// A version of a label as another database recorded it.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordedSource<'a> {
-    /// The file.
-    pub source: NewSource<'a>,
-    /// The version that the label should get, from 1; if that is taken, it gets the one behind the last.
-    pub version: u32,
-    /// When it was recorded, milliseconds since 1970.
-    pub recorded_at_ms: i64,
-}
 
 /// What became of a model that was taken over. Valid once the next commit returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,41 +22,36 @@ pub struct TakenOver {
 }
 
 impl Writer {
-    /// Stores a model of another database with its time and with all its sources, of which `model.source` must be the first.
-    /// If the contents are stored already, what is stored stays as it is, and only sources are added. A source is known, and
-    /// nothing is done about it, if as many versions of its label have its file digest and stand for this model as there are
-    /// given up to it: to take over the same model again changes nothing.
+    /// Stores a model of another database with its time and with all its sources. If the contents are stored already, what is
+    /// stored stays as it is, and only sources are added. A source is known, and nothing is done about it, if as many versions of its label
+    /// have its file digest and stand for this model as there are given up to it: to take over the same model again changes
+    /// nothing.
     ///
     /// # Errors
     /// As [`Writer::put`]; [`Error::InvalidInput`] also if no source is given.
-    pub fn take_over(
-        &mut self,
-        model: &NewModel<'_>,
-        ingested_at_ms: i64,
-        sources: &[RecordedSource<'_>],
-    ) -> Result<TakenOver> {
+    pub fn take_over(&mut self, model: &ModelRecord) -> Result<TakenOver> {
         self.check_sound()?;
         self.check_contents(Contents::Models)?;
-        self.check_model(model)?;
-        if sources.is_empty() {
-            return Err(Error::InvalidInput { what: "a model without a source".to_owned() });
-        }
-        for recorded in sources {
-            check_source(&recorded.source)?;
-            if recorded.version == 0 {
-                let what = format!("{}: version 0; versions are from 1", recorded.source.label);
+        for source in &model.sources {
+            check_source(&source.as_new())?;
+            if source.version == 0 {
+                let what = format!("{}: version 0; versions are from 1", source.label);
                 return Err(Error::InvalidInput { what });
             }
         }
-        let result = self.try_take_over(model, ingested_at_ms, sources);
-        self.poison_on_error(result)
+        let taken = model.lend(|new| {
+            self.check_model(new)?;
+            let result = self.try_take_over(new, model.ingested_at_ms, &model.sources);
+            self.poison_on_error(result)
+        });
+        taken.unwrap_or_else(|| Err(Error::InvalidInput { what: "a model without a source".to_owned() }))
     }
 
     fn try_take_over(
         &mut self,
         model: &NewModel<'_>,
         ingested_at_ms: i64,
-        sources: &[RecordedSource<'_>],
+        sources: &[SourceRecord],
     ) -> Result<TakenOver> {
         self.begin()?;
         let known = self.catalog.model_by_content_digest(&model.content_digest)?;
@@ -76,9 +61,9 @@ impl Writer {
         };
         let mut added = 0;
         let mut seen: HashMap<(&str, [u8; 32]), usize> = HashMap::new();
-        for recorded in sources {
-            let before = seen.entry((recorded.source.label, recorded.source.file_digest)).or_default();
-            added += u32::from(self.take_over_source(recorded, id, *before)?);
+        for source in sources {
+            let before = seen.entry((&source.label, source.file_digest)).or_default();
+            added += u32::from(self.take_over_source(source, id, *before)?);
             *before += 1;
         }
         Ok(TakenOver { id, new: known.is_none(), sources: added })
@@ -86,23 +71,18 @@ impl Writer {
 
     /// Records a source unless it is known; whether it was not. `before` is how many of the given ones before it are the same
     /// but for their versions: a label may have come back to what it stood for.
-    fn take_over_source(
-        &mut self,
-        recorded: &RecordedSource<'_>,
-        model_id: u32,
-        before: usize,
-    ) -> Result<bool> {
-        let source = &recorded.source;
-        let versions = self.catalog.versions(source.label)?;
+    fn take_over_source(&mut self, source: &SourceRecord, model_id: u32, before: usize) -> Result<bool> {
+        let versions = self.catalog.versions(&source.label)?;
         let same = |old: &Source| old.file_digest == source.file_digest && old.model_id == model_id;
         if versions.iter().filter(|old| same(old)).count() > before {
             return Ok(false);
         }
-        let taken = versions.iter().any(|old| old.version == recorded.version);
+        let taken = versions.iter().any(|old| old.version == source.version);
         let last = versions.last().map_or(0, |old| old.version);
-        let version = if taken { last.checked_add(1) } else { Some(recorded.version) };
+        let version = if taken { last.checked_add(1) } else { Some(source.version) };
         let full = || Error::InvalidInput { what: "more than 2^32 versions of a label".to_owned() };
-        self.insert_version(source, model_id, version.ok_or_else(full)?, last == 0, recorded.recorded_at_ms)?;
+        let version = version.ok_or_else(full)?;
+        self.insert_version(&source.as_new(), model_id, version, last == 0, source.recorded_at_ms)?;
         Ok(true)
     }
 

@@ -1,29 +1,33 @@
 //! Taking over what another database recorded: a label that came back to earlier contents keeps all its versions, and doing it
 //! again changes nothing.
 
-use phash_store::{NewModel, Reader, RecordedSource, ViewCode, Writer};
+use phash_store::{ModelRecord, Reader, SourceRecord, ViewRecord, Writer};
 
 use crate::common::*;
 
 /// Takes over contents with the versions that a label `x` had for them.
 fn take(writer: &mut Writer, content: u64, versions: &[u32]) -> u32 {
-    let code = energy(content);
-    let views = [ViewCode { bytes: Some(&code), features: 100 }, ViewCode { bytes: None, features: 0 }];
-    let sources: Vec<RecordedSource<'_>> = versions
-        .iter()
-        .map(|&version| RecordedSource { source: source("x", content, 0), version, recorded_at_ms: 7 })
-        .collect();
-    let model = NewModel {
-        source: sources[0].source,
-        format: "safetensors",
+    let source = |&version: &u32| SourceRecord {
+        label: "x".to_owned(),
+        version,
+        path: "x".to_owned(),
+        stamp: stamp(content),
+        file_digest: file_digest(content, 0),
+        recorded_at_ms: 7,
+    };
+    let view = |code, features| ViewRecord { code, features };
+    let model = ModelRecord {
         content_digest: content_digest(content),
-        views: &views,
+        format: "safetensors".to_owned(),
         weak: false,
         tensors_used: 2,
-        tensors_skipped: &[],
-        tensors: &[],
+        tensors_skipped: Vec::new(),
+        ingested_at_ms: 7,
+        views: vec![view(Some(energy(content).to_vec()), 100), view(None, 0)],
+        sources: versions.iter().map(source).collect(),
+        tensors: Vec::new(),
     };
-    writer.take_over(&model, 7, &sources).unwrap().sources
+    writer.take_over(&model).unwrap().sources
 }
 
 #[test]
