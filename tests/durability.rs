@@ -357,9 +357,15 @@ fn a_system_call_that_fails_loses_nothing_committed() {
             )
         };
         strace("inject=fdatasync:signal=KILL:when=30");
-        let mut before = sound(&sandbox);
+        let (mut before, mut undisturbed) = (sound(&sandbox), 0);
         for n in 1..=last {
             let output = strace(&format!("inject={call}:when={n}"));
+            // So many in a row: the import makes no more calls of the kind.
+            undisturbed = if output.status.success() { undisturbed + 1 } else { 0 };
+            if undisturbed == 10 {
+                println!("{call}: up to number {}", n - 10);
+                break;
+            }
             let now = sound(&sandbox);
             let what = format!("{call} number {n}");
             if output.status.code().is_none() || output.status.code() == Some(137) {
