@@ -334,7 +334,7 @@ fn a_system_call_that_fails_loses_nothing_committed() {
         return;
     }
     let last = given("PHASHDB_TEST_CALLS", 20);
-    let mut failed = 0;
+    let (mut runs, mut failed) = (0, 0);
     for call in [
         "fsync:error=EIO",
         "fdatasync:error=EIO",
@@ -362,6 +362,7 @@ fn a_system_call_that_fails_loses_nothing_committed() {
             let output = strace(&format!("inject={call}:when={n}"));
             // So many in a row: the import makes no more calls of the kind.
             undisturbed = if output.status.success() { undisturbed + 1 } else { 0 };
+            runs += 1;
             if undisturbed == 10 {
                 println!("{call}: up to number {}", n - 10);
                 break;
@@ -377,6 +378,6 @@ fn a_system_call_that_fails_loses_nothing_committed() {
             before = now;
         }
     }
-    println!("{failed} runs failed");
-    assert!(failed >= last);
+    println!("{failed} of {runs} runs failed");
+    assert!(failed > runs / 2);
 }
