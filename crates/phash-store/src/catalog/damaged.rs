@@ -7,13 +7,13 @@ use std::path::Path;
 use roaring::RoaringBitmap;
 use rusqlite::{OpenFlags, OptionalExtension as _, params};
 
-use super::Catalog;
 use super::head::Head;
 use super::id_sets::{CHUNK_IDS, IdSet};
 use super::pieces::{Piece, Table};
 use super::rowcheck::{Field, row_crc};
 use super::rows::Coded;
 use super::upkeep::Upkeep;
+use super::{Catalog, log_bytes};
 use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::records::{ModelRow, Source, TensorRow};
@@ -113,12 +113,8 @@ impl Catalog {
 
     /// How many rows there is room for: more ids than these are claimed, or of rows that were removed.
     pub(crate) fn room(&self) -> u32 {
-        let bytes = ["", "-wal"].map(|ending| {
-            let mut path = self.path.clone().into_os_string();
-            path.push(ending);
-            std::fs::metadata(path).map_or(0, |meta| meta.len())
-        });
-        u32::try_from((bytes[0] + bytes[1]) / MIN_ROW_BYTES).unwrap_or(u32::MAX)
+        let bytes = std::fs::metadata(&self.path).map_or(0, |meta| meta.len()) + log_bytes(&self.path);
+        u32::try_from(bytes / MIN_ROW_BYTES).unwrap_or(u32::MAX)
     }
 
     /// The first id of a table's rows from `start` on, as far as SQLite finds it.

@@ -83,7 +83,9 @@ impl Catalog {
     /// read, the file is opened as immutable.
     pub(crate) fn open_read(path: &Path) -> Result<Self> {
         match Self::open_snapshot(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
-            Err(Error::Catalog { .. } | Error::Io { .. }) if log_is_empty(path) && dir_is_read_only(path) => {
+            Err(Error::Catalog { .. } | Error::Io { .. })
+                if log_bytes(path) == 0 && dir_is_read_only(path) =>
+            {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
                 Self::open_snapshot(path, Path::new(&immutable_uri(path)), flags)
             }
@@ -212,11 +214,11 @@ impl Catalog {
     }
 }
 
-/// Whether there is no log beside the catalog, or an empty one.
-fn log_is_empty(path: &Path) -> bool {
+/// Length in bytes of the log beside the catalog; 0 if there is none.
+fn log_bytes(path: &Path) -> u64 {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    std::fs::metadata(log).map_or(true, |meta| meta.len() == 0)
+    std::fs::metadata(log).map_or(0, |meta| meta.len())
 }
 
 /// Whether no file can be made beside the catalog (SQLite would need to).

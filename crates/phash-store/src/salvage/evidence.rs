@@ -60,8 +60,11 @@ impl Evidence {
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self> {
         let clues = Clues::read(vfs, dir, scratch)?;
-        let Some(database_id) = clues.database_id() else { return Err(clues.nothing()) };
+        let Some(database_id) = clues.database_id() else { return Err(nothing(dir, clues.flaw)) };
         let schemas = clues.schemas(expected);
+        if schemas.is_empty() {
+            return Err(nothing(dir, clues.flaw));
+        }
         let is_sure = schemas.len() == 1;
         let mut best: Option<Self> = None;
         let proven = |of: &Self| of.files.iter().map(ProvenFile::proven_codes).sum::<u64>();
@@ -73,7 +76,7 @@ impl Evidence {
         }
         // If no width proves a single code, the width is not known.
         let best = best.filter(|best| is_sure || best.files[0].proven_codes() > 0);
-        let Some(mut best) = best else { return Err(clues.nothing()) };
+        let mut best = best.ok_or_else(|| nothing(dir, None))?;
         best.catalog = clues.catalog;
         best.flaw = clues.flaw.or(best.flaw);
         Ok(best)
@@ -168,12 +171,11 @@ impl<'a> Clues<'a> {
         let applies = same.unwrap_or_else(|| has_meta && !later_slots());
         Ok(Evidence { catalog: None, flaw, head, has_meta, applies, is_old, files })
     }
+}
 
-    fn nothing(self) -> Error {
-        let unnamed = || "no code file says what it is".to_owned();
-        let what = self.flaw.map_or_else(unnamed, |flaw| flaw.to_string());
-        Error::NothingToSalvage { path: self.dir.to_owned(), what }
-    }
+fn nothing(dir: &Path, flaw: Option<Error>) -> Error {
+    let what = flaw.map_or_else(|| "no code file says what it is".to_owned(), |flaw| flaw.to_string());
+    Error::NothingToSalvage { path: dir.to_owned(), what }
 }
 
 /// Opens a copy of the catalog with its log.

@@ -60,10 +60,10 @@ impl Verify<'_> {
             views.map(|view| self.codes_of(file_number(view, kind))).collect();
         let Some(mut codes) = codes else { return true };
         let mut wrong: Vec<Range<u32>> = Vec::new();
-        let table = if kind == Kind::Tensor { "tensors" } else { "models" };
+        let name = if kind == Kind::Tensor { "tensor" } else { "model" };
         // Other threads may use the catalog between two pieces.
         let (fetch, next) =
-            (|ids| proofs(&self.catalog(), kind, ids), |id| self.catalog().next_id(table, id));
+            (|ids| proofs(&self.catalog(), kind, ids), |id| self.catalog().next_id(&format!("{name}s"), id));
         let pieces = Table { fetch: &fetch, next: &next, room: self.catalog().room() };
         let done = pieces.by_pieces(0..end, &mut |(_, rows)| {
             for (id, proof) in rows.unwrap_or_default() {
@@ -77,7 +77,7 @@ impl Verify<'_> {
             }
             if advance(0) { Ok(()) } else { Err(()) }
         });
-        let (place, name) = (catalog_path(self.dir), if kind == Kind::Tensor { "tensor" } else { "model" });
+        let place = catalog_path(self.dir);
         for ids in wrong {
             let what = match ids.len() {
                 1 => format!("checksum of the codes of {name} {}", ids.start),

@@ -108,6 +108,11 @@ impl Real {
         paths.into_iter().find(|path| self.files.contains_key(path))
     }
 
+    /// Whether there is a database in a folder.
+    pub(crate) fn has_catalog(&self, folder: &Path) -> bool {
+        self.files.contains_key(&folder.join(CATALOG))
+    }
+
     pub(crate) fn has_folder(&self, folder: &Path) -> bool {
         folder.as_os_str().is_empty() || self.files.get(folder).is_some_and(Option::is_none)
     }

@@ -82,26 +82,12 @@ pub(crate) fn check(
     if let Some(state) = known.state(&key, image, root) {
         return allowed(state);
     }
-    let db = root.join("db");
-    // Of what an unfinished copy has left nobody reads the bytes: that is made sure of below.
-    let partial = Path::new("db.partial");
-    let unread = (workload.name().to_owned(), image.digest_but_for(Some(partial)));
-    if reported == 0 && known.begins_alike(&unread) {
-        return;
-    }
-    let vfs = FaultVfs::boot(image, root);
-    let transcript = vfs.write_down();
-    if !Store::exists(&db) {
+    if !image.real.has_catalog(Path::new("db")) {
         assert_eq!(reported, 0, "the database is gone");
-        let (result, reported, _) = run(workload, &vfs, &db);
-        result.unwrap_or_else(|error| panic!("from the beginning: {error}"));
-        if image.real.has_folder(partial) {
-            transcript.check_unread(partial);
-        }
-        assert_eq!(workload.state(&vfs, &db), reported);
-        known.add_beginning(unread);
-        return;
+        return check_beginning(workload, image, root, known);
     }
+    let (db, vfs) = (root.join("db"), FaultVfs::boot(image, root));
+    let transcript = vfs.write_down();
     let state = workload.state(&vfs, &db);
     allowed(state);
     let writer = workload.writer(&vfs, &db).unwrap_or_else(|error| panic!("a writer: {error}"));
@@ -109,6 +95,25 @@ pub(crate) fn check(
         workload.go_on(&vfs, &db, writer, state);
     }
     known.add(key, &transcript, state);
+}
+
+/// The same of an image without a database, in which the workload begins anew.
+fn check_beginning(workload: &dyn Workload, image: &Image, root: &Path, known: &Known) {
+    // Of what an unfinished copy has left nobody reads the bytes: that is made sure of.
+    let partial = Path::new("db.partial");
+    let unread = (workload.name().to_owned(), image.digest_but_for(Some(partial)));
+    if known.begins_alike(&unread) {
+        return;
+    }
+    let (db, vfs) = (root.join("db"), FaultVfs::boot(image, root));
+    let transcript = vfs.write_down();
+    let (result, reported, _) = run(workload, &vfs, &db);
+    result.unwrap_or_else(|error| panic!("from the beginning: {error}"));
+    if image.real.has_folder(partial) {
+        transcript.check_unread(partial);
+    }
+    assert_eq!(workload.state(&vfs, &db), reported);
+    known.add_beginning(unread);
 }
 
 /// Goes on after a fault without a start of the machine in between: what was not synced still is not. Returns what the

@@ -84,9 +84,9 @@ fn counts(bytes: &[u8]) -> Option<Counts> {
         match (number, wire) {
             (_, 0) => return Some(Counts { columns, children, row_groups }),
             (4, wire::LIST) => row_groups = fields.clone().list()?.0.max(row_groups),
-            // The columns are told once.
-            (1 | 2, _) => return None,
-            _ => {}
+            (3 | 5 | 6 | 7, _) | (9, wire::BINARY) => {}
+            // Version and columns once more; encryption; fields of formats to come.
+            _ => return None,
         }
         fields.pass(wire)?;
         last = number;
@@ -135,5 +135,8 @@ mod tests {
         let text = [&footer(&[0])[..10], &[0x29, 0x0c, 0x19, 0x1c, 0x18, 1, b'k', 0, 0]].concat();
         assert_eq!((counts(&name), counts(&key)), (None, None));
         assert!(counts(&text).is_some());
+        // The same with a field 8, which an encrypted file has.
+        let encrypted = [&text[..text.len() - 1], &[0x3c, 0, 0]].concat();
+        assert_eq!(counts(&encrypted), None);
     }
 }

@@ -2,7 +2,7 @@
 //! parquet crate reads the same.
 
 use super::shapes::STATISTICS;
-use super::thrift::{Fields, wire};
+use super::thrift::{Fields, Shape, wire};
 
 /// What a page holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,9 +94,29 @@ fn of_kind(fields: &mut Fields<'_>, kind: i16) -> Option<Inner> {
             (5, 3, wire::I32) => inner.level_encoding = Some(fields.i32()?),
             (5, 4, wire::I32) | (8, 2 | 3, wire::I32) => drop(u32::try_from(fields.i32()?).ok()?),
             (7, 3, wire::TRUE | wire::FALSE) | (8, 7, wire::TRUE | wire::FALSE) => {}
-            (5, 5, wire::STRUCT) | (8, 8, wire::STRUCT) => fields.pass_as(wire, &STATISTICS)?,
+            (5, 5, wire::STRUCT) | (8, 8, wire::STRUCT) => {
+                fields.pass_as(wire, &Shape::Closed(STATISTICS))?
+            }
             _ => return None,
         }
         last = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_have_no_fields_but_those_of_the_format() {
+        // A data page of 7 bytes and 3 values, whose statistics have one field with a number or text of one byte.
+        let page = |field: [u8; 3]| {
+            let inner = [0x15, 6, 0x15, 0, 0x15, 6, 0x15, 6, 0x1c, field[0], field[1], field[2], 0, 0];
+            [&[0x15, 0, 0x15, 14, 0x15, 14, 0x2c][..], &inner, &[0]].concat()
+        };
+        assert_eq!(header(&page([0x18, 1, b'x'])).map(|page| page.values), Some(3));
+        // Field 10; field 1 as a list of one number.
+        assert_eq!(header(&page([0xa8, 1, b'x'])), None);
+        assert_eq!(header(&page([0x19, 0x15, 2])), None);
     }
 }

@@ -43,17 +43,9 @@ const SCHEMA_ELEMENT: Shape = Struct(&[
     (10, LOGICAL_TYPE),
 ]);
 
-pub(super) const STATISTICS: Shape = Struct(&[
-    (1, Binary),
-    (2, Binary),
-    (3, I64),
-    (4, I64),
-    (5, Binary),
-    (6, Binary),
-    (7, Bool),
-    (8, Bool),
-    (9, I64),
-]);
+/// Fields of statistics: of a column here, of a page in its header.
+pub(super) const STATISTICS: &[(i16, Shape)] =
+    &[(1, Binary), (2, Binary), (3, I64), (4, I64), (5, Binary), (6, Binary), (7, Bool), (8, Bool), (9, I64)];
 
 const SIZE_STATISTICS: Shape = Struct(&[(1, I64), (2, List(&I64)), (3, List(&I64))]);
 
@@ -86,7 +78,7 @@ const COLUMN_META_DATA: Shape = Struct(&[
     (9, I64),
     (10, I64),
     (11, I64),
-    (12, STATISTICS),
+    (12, Struct(STATISTICS)),
     (13, List(&PAGE_ENCODING_STATS)),
     (14, I64),
     (15, I32),

@@ -29,8 +29,10 @@ pub(super) enum Shape {
     Double,
     Binary,
     List(&'static Shape),
-    /// The fields of a structure, or the one of several that a union has, by number.
+    /// The fields of a structure, or the one of several that a union has, by number. Others may hold anything.
     Struct(&'static [(i16, Shape)]),
+    /// The same, and there may be no others.
+    Closed(&'static [(i16, Shape)]),
 }
 
 /// Bytes from which fields are read.
@@ -155,7 +157,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Passes over a value of type `wire`, if it is made as the format has it. A field that is not of it may hold anything.
+    /// Passes over a value of type `wire`, if it is made as the format has it.
     pub(super) fn pass_as(&mut self, wire: u8, shape: &Shape) -> Option<()> {
         match (shape, wire) {
             (Shape::Bool, wire::TRUE | wire::FALSE)
@@ -169,7 +171,7 @@ impl<'a> Fields<'a> {
                 let (size, wire) = self.list()?;
                 (0..size).try_for_each(|_| self.pass_as(wire, element))
             }
-            (Shape::Struct(known), wire::STRUCT) => {
+            (Shape::Struct(known) | Shape::Closed(known), wire::STRUCT) => {
                 let mut last = 0;
                 loop {
                     let (number, wire) = self.field(last)?;
@@ -178,6 +180,7 @@ impl<'a> Fields<'a> {
                     }
                     match known.iter().find(|(known, _)| *known == number) {
                         Some((_, shape)) => self.pass_as(wire, shape)?,
+                        None if matches!(shape, Shape::Closed(_)) => return None,
                         None => self.pass(wire)?,
                     }
                     last = number;
