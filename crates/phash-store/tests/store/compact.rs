@@ -14,7 +14,7 @@ use crate::common::*;
 use crate::fault_vfs::FaultVfs;
 use crate::medium::Image;
 use crate::remove::ids;
-use crate::workloads::{Commit, Workload};
+use crate::workloads::{Commit, Workload, larger};
 
 /// What is removed of `0..count`: every third, and a whole block.
 fn gone(count: u32) -> RoaringBitmap {
@@ -333,7 +333,7 @@ pub(crate) struct RemoveAndCompact {
 }
 
 /// The first number of what is put in after the compaction.
-const LATER: u64 = 9000;
+const LATER: u64 = 9_000_000;
 
 impl RemoveAndCompact {
     fn schema(&self) -> Schema {
@@ -346,7 +346,7 @@ impl RemoveAndCompact {
 
     /// How many there are before; rows of models cost time.
     fn count(&self) -> u32 {
-        if self.raw { 2060 } else { 50 }
+        u32::try_from(larger(if self.raw { 2060 } else { 50 })).unwrap()
     }
 
     fn gone(&self) -> RoaringBitmap {

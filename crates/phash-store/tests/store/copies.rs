@@ -9,7 +9,7 @@ use crate::codes;
 use crate::common::*;
 use crate::fault_vfs::FaultVfs;
 use crate::medium::Image;
-use crate::workloads::{Commit, Workload};
+use crate::workloads::{Commit, Workload, larger};
 
 /// What makes the copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Copies {
     }
 
     fn count(&self) -> u64 {
-        if self.raw { 2060 } else { 7 }
+        larger(if self.raw { 2060 } else { 7 })
     }
 
     fn put(&self, writer: &mut Writer, range: std::ops::Range<u64>) -> Result<()> {

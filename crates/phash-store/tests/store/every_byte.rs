@@ -2,7 +2,7 @@
 //! Silent change of an answer is found by `verify`, and only index segments may have that (what reads them checks them).
 //!
 //! In the suite, bytes that SQLite's pages do not use are changed together. `PHASH_STORE_EVERY_BYTE=1`: each alone, with
-//! more patterns.
+//! more patterns. `PHASH_STORE_LARGER`: so many times as many items in each database.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,6 +15,7 @@ use phash_store::{Contents, Reader, Result, Writer};
 use crate::codes::{self, raw};
 use crate::common::*;
 use crate::power_cuts::{Place, Random, given};
+use crate::workloads::larger;
 
 /// All that a reader can say, in either kind of database.
 fn all_answers(dir: &Path) -> Result<String> {
@@ -64,7 +65,8 @@ fn outcome(dir: &Path, before: &str) -> Found {
 fn database(dir: &Path, contents: Contents, log: bool) {
     let schema = if contents == Contents::Models { schema() } else { raw() };
     let mut writer = Writer::open_or_create(dir, &schema).unwrap().with_clock(clock);
-    for (count, closes) in [(2, false), (3, true), (4, false), (5, false)] {
+    for (step, closes) in [(2, false), (3, true), (4, false), (5, false)] {
+        let count = larger(step);
         match contents {
             Contents::Models => {
                 let from = u64::from(writer.model_count());
@@ -75,7 +77,7 @@ fn database(dir: &Path, contents: Contents, log: bool) {
                 codes::put_codes(&mut writer, from..count).unwrap();
             }
         }
-        if count == 3 {
+        if step == 3 {
             writer.add_segment(&schema.views[0].name, 0..2, b"eight by").unwrap();
         }
         writer.commit().unwrap();

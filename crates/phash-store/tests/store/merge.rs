@@ -10,7 +10,7 @@ use crate::codes;
 use crate::common::*;
 use crate::fault_vfs::FaultVfs;
 use crate::medium::Image;
-use crate::workloads::{Commit, Workload};
+use crate::workloads::{Commit, Workload, larger};
 
 /// Puts the second database of a root, `other`, into the first. The state is the number of models, or raw codes.
 pub(crate) struct Merge {
@@ -31,7 +31,7 @@ impl Merge {
 
     /// What the first has, then the ends of the batches; the other has what comes from `overlap` on.
     fn steps(&self) -> [u64; 3] {
-        if self.raw { [1100, 1125, 1150] } else { [5, 7, 9] }
+        if self.raw { [1100, 1125, 1150] } else { [5, 7, 9] }.map(larger)
     }
 
     fn other(vfs: &FaultVfs, db: &Path) -> Result<Reader> {
@@ -133,10 +133,10 @@ impl Merge {
         Ok(())
     }
 
-    fn put_codes(other: &Reader, writer: &mut Writer, end: u64) -> Result<()> {
+    fn put_codes(&self, other: &Reader, writer: &mut Writer, end: u64) -> Result<()> {
         let (codes, labels) = (other.raw_codes::<2>()?, other.code_labels()?);
         while u64::from(writer.code_count()) < end {
-            let id = writer.code_count() - 1100;
+            let id = writer.code_count() - u32::try_from(self.start()).unwrap();
             writer.put_code(codes.get(id).unwrap().as_bytes(), labels.get(id)?.as_deref())?;
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Workload for Merge {
         for step in &self.steps()[1..] {
             let from = self.count(&writer);
             if self.raw {
-                Self::put_codes(&other, &mut writer, *step)?;
+                self.put_codes(&other, &mut writer, *step)?;
             } else {
                 Self::put_models(&other, &mut writer, *step)?;
             }

@@ -1,5 +1,8 @@
 //! What is interrupted, failed and cut off: each workload starts from an image, goes through numbered states with a commit
 //! each, and can tell which state a database is in, comparing all that is in it. A new one is a few lines here.
+//!
+//! `PHASH_STORE_WORKLOAD` picks those with a text in their names; `PHASH_STORE_LARGER` makes all but the migrations, whose
+//! beginnings are fixtures, so many times as large.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use crate::fault_vfs::{Event, FaultVfs};
 use crate::medium::Image;
 use crate::merge::Merge;
 use crate::migrate::Migrate;
+use crate::power_cuts::given;
 use crate::transcript::Known;
 
 /// Something done to a database in the folder `db` below the root of a file system.
@@ -143,16 +147,24 @@ pub(crate) fn go_on_here(
 struct Ingest {
     name: &'static str,
     raw: bool,
-    start: &'static [u64],
-    steps: &'static [u64],
+    start: Vec<u64>,
+    steps: Vec<u64>,
     /// Whether the next batch lies behind the committed codes, as a writer leaves it that dies right before the
     /// catalog's commit, with some more bytes, and files that nobody names in the segments folder.
     torn: bool,
 }
 
+/// A number of items, times `PHASH_STORE_LARGER`.
+pub(crate) fn larger(count: u64) -> u64 {
+    count * given("PHASH_STORE_LARGER", 1)
+}
+
 /// All workloads there are, or those with the text of `PHASH_STORE_WORKLOAD` in their names.
 pub(crate) fn all() -> Vec<Box<dyn Workload>> {
-    let ingest = |name, raw, start, steps, torn| Ingest { name, raw, start, steps, torn };
+    let ingest = |name, raw, start: &[u64], steps: &[u64], torn| {
+        let [start, steps] = [start, steps].map(|counts| counts.iter().copied().map(larger).collect());
+        Ingest { name, raw, start, steps, torn }
+    };
     let ingests = [
         ingest("creation and ingest of models", false, &[], &[2, 4], false),
         ingest("ingest of models", false, &[2, 5], &[6, 9, 12], false),
@@ -248,11 +260,11 @@ impl Workload for Ingest {
             }
             vfs.live()
         };
-        let image = ingest(self.start);
+        let image = ingest(&self.start);
         if !self.torn {
             return image;
         }
-        let mut torn = ingest(&[self.start() + 50]);
+        let mut torn = ingest(&[self.start() + larger(50)]);
         torn.real = image.real;
         for (path, bytes) in &mut torn.files {
             if !path.starts_with("db/segments") && !path.ends_with("published") {
@@ -271,7 +283,7 @@ impl Workload for Ingest {
     }
 
     fn run(&self, vfs: &FaultVfs, db: &Path, commit: &mut Commit<'_>) -> Result<()> {
-        self.ingest(vfs, db, self.steps, commit)
+        self.ingest(vfs, db, &self.steps, commit)
     }
 
     fn state(&self, vfs: &FaultVfs, db: &Path) -> u64 {
