@@ -9,7 +9,8 @@ impl Reader {
     /// that all of these agree; goes on after damage. Time O(size of the database), memory bounded but for the list of
     /// damage. `progress` is called with the bytes checked and the bytes in all.
     ///
-    /// Of a database that is too damaged to be opened, see [`crate::verify()`].
+    /// Other threads that need the catalog through this reader wait while its rows are checked: give them a reader of their
+    /// own. Of a database that is too damaged to be opened, see [`crate::verify()`].
     ///
     /// # Errors
     /// None for damage: that is in the report. [`crate::Error::Io`] if the size of the database cannot be read.

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
+use super::files::Handle;
 use super::report::{Damage, VerifyReport};
-use super::{Handle, Verify, affected};
+use super::{Verify, affected};
 use crate::catalog::Catalog;
 use crate::catalog::head::file_number;
 use crate::catalog::id_sets::IdSet;
