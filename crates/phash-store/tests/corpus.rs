@@ -205,6 +205,15 @@ fn make_the_seeds() {
             fs::write(folder.join(format!("{name}-whole")), input(flags | WHOLE)).unwrap();
         }
     }
-    let later = [vec![CODES | MENDED | WHOLE], set(published, 16, &[0xff])].concat();
-    fs::write(folder.join("bad-published-later-whole"), later).unwrap();
+    // What only the whole database tells.
+    let most = (1u64 << 62).to_le_bytes();
+    for (name, edit) in [
+        ("bad-published-later", set(published, 16, &[0xff])),
+        ("bad-published-greatest", set(published, 16, &[0xff; 8])),
+        ("bad-commits-greatest", set(ends, 48, &[0xff; 8])),
+        ("ok-commits-most", set(ends, 48, &most)),
+    ] {
+        let input = [vec![CODES | MENDED | WHOLE], edit].concat();
+        fs::write(folder.join(format!("{name}-whole")), input).unwrap();
+    }
 }

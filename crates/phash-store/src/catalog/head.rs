@@ -56,6 +56,9 @@ impl FileSpec<'_> {
     }
 }
 
+/// More commits than any database has: so that what counts on from there cannot overflow.
+const MOST_COMMITS: u64 = 1 << 62;
+
 impl Head {
     /// The code file of a number.
     pub(crate) fn file(&self, number: usize) -> FileSpec<'_> {
@@ -192,6 +195,13 @@ impl Catalog {
         })?;
         if crc != head.meta_crc() {
             return Err(self.damaged("checksum of the row in meta", head.meta_crc(), crc));
+        }
+        if head.generation > MOST_COMMITS {
+            return Err(self.damaged(
+                "number of commits",
+                format!("at most {MOST_COMMITS}"),
+                head.generation,
+            ));
         }
         Ok(head)
     }

@@ -17,6 +17,8 @@ pub(super) struct Case {
     pub(super) published: Option<Vec<u8>>,
     /// What the catalog says of their ends.
     pub(super) tails: Vec<Tail>,
+    /// How many commits there are by the catalog.
+    pub(super) generation: u64,
     /// Whether checksums were made to fit, or the ends are not those that were committed: then what is read may be anything.
     pub(super) forged: bool,
 }
@@ -26,7 +28,8 @@ impl Case {
     pub(super) fn new(base: &Base, flags: u8, mut edits: &[u8]) -> Self {
         let mut all: Vec<Option<Vec<u8>>> = base.files.iter().cloned().map(Some).collect();
         all.push(Some(base.published.clone()));
-        all.push(Some(base.head.tails.iter().flat_map(|tail| encode(*tail)).collect()));
+        let ends = base.head.tails.iter().flat_map(|tail| encode(*tail));
+        all.push(Some(ends.chain(base.head.generation.to_le_bytes()).collect()));
         let originals = all.clone();
         while let Some((head, rest)) = edits.split_first_chunk::<5>() {
             let [file, operation, at_low, at_high, len] = *head;
@@ -34,12 +37,11 @@ impl Case {
             let at = usize::from(u16::from_le_bytes([at_low, at_high]));
             edits = edit(&mut all[number], (operation, at, len.into()), rest, &originals);
         }
-        let tails: Vec<Tail> = match all.pop().flatten() {
-            Some(bytes) => bytes.chunks_exact(END_BYTES).map(decode).collect(),
-            None => Vec::new(),
-        };
-        let mut tails: Vec<Tail> =
-            (0..base.files.len()).map(|number| tails.get(number).copied().unwrap_or_default()).collect();
+        let ends = all.pop().flatten().unwrap_or_default();
+        let of_file = |number: usize| ends.get(number * END_BYTES..).unwrap_or(&[]);
+        let tail = |number| of_file(number).first_chunk().map(decode).unwrap_or_default();
+        let mut tails: Vec<Tail> = (0..base.files.len()).map(tail).collect();
+        let generation = of_file(tails.len()).first_chunk().copied().map_or(0, u64::from_le_bytes);
         let mut published = all.pop().flatten();
         if flags & 4 != 0 {
             for (number, file) in all.iter_mut().enumerate() {
@@ -64,8 +66,8 @@ impl Case {
                 }
             }
         }
-        let forged = flags & 12 != 0 || tails != base.head.tails;
-        Self { files: all, published, tails, forged }
+        let forged = flags & 12 != 0 || tails != base.head.tails || generation != base.head.generation;
+        Self { files: all, published, tails, generation, forged }
     }
 }
 
@@ -157,7 +159,7 @@ fn encode(tail: Tail) -> [u8; END_BYTES] {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Tail {
+fn decode(bytes: &[u8; END_BYTES]) -> Tail {
     let number = |at: usize| {
         let mut field = [0; 4];
         field.copy_from_slice(&bytes[at..at + 4]);

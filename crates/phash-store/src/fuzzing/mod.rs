@@ -45,8 +45,8 @@ impl StoreFiles {
     ///
     /// The first byte: bits 0 and 1 choose the database; bit 2 mends the checksums in the files, bit 3 those that the catalog has of
     /// their ends, too; bit 4 opens, verifies, salvages and writes to the database as a whole, else its files alone are
-    /// looked at, in memory; bit 5 maps. Edits follow: number of the file (behind the last one `published`, then the ends that
-    /// the catalog knows), operation, place (two bytes), length, and what the operation needs.
+    /// looked at, in memory; bit 5 maps. Edits follow: number of the file (behind the last one `published`, then the ends and the
+    /// number of commits that the catalog knows), operation, place (two bytes), length, and what the operation needs.
     ///
     /// # Panics
     /// If a property is broken:

@@ -64,9 +64,10 @@ fn write(base: &Base, case: &Case, db: &Path) -> Result<()> {
         fs::write(db.join("published"), bytes).map_err(io)?;
     }
     fs::write(catalog_path(db), &base.catalog).map_err(io)?;
-    if case.tails != base.head.tails {
+    if (&case.tails, case.generation) != (&base.head.tails, base.head.generation) {
         let mut head = base.head.clone();
         head.tails.clone_from(&case.tails);
+        head.generation = case.generation;
         if head.schema.contents == Contents::Models {
             // A salvage asks for the rows of all models that there should be: as many as are claimed under a fitting checksum.
             let most = |tail: &mut Tail| tail.count = tail.count.min(1 << 13);

@@ -156,7 +156,7 @@ impl<'a> Clues<'a> {
         let mut files = examine(if knows { reported } else { u64::MAX });
         // A commit begins when the one before it was reported: only the last one that slots tell of may not have been.
         let begun = files.iter().map(|file| file.newest).max().unwrap_or(0);
-        if knows && begun > reported + 1 {
+        if knows && begun.saturating_sub(1) > reported {
             later = begun - 1;
             files = examine(later);
         }
