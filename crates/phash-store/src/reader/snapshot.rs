@@ -99,15 +99,7 @@ impl Snapshot {
         (catalog, head): (Catalog, Head),
     ) -> Result<Self> {
         let old = old.filter(|old| old.head.database_id == head.database_id);
-        let mut files = Vec::with_capacity(head.tails.len());
-        for (number, &tail) in head.tails.iter().enumerate() {
-            let path = dir.join(head.file(number).name());
-            let known = old.and_then(|old| old.files.get(number));
-            files.push(match known.filter(|file| file.tail == tail && file.path == path) {
-                Some(file) => Arc::clone(file),
-                None => Arc::new(CodeFile::open(vfs, &path, head.file_header(number), tail, mmap)?),
-            });
-        }
+        // First, as the writer may drop some of them with each commit.
         let mut segments = Vec::new();
         for row in catalog.segments(&head)? {
             let known = old.and_then(|old| old.segments.iter().find(|(known, _)| *known == row));
@@ -119,6 +111,15 @@ impl Snapshot {
                 }
             };
             segments.push((row, bytes));
+        }
+        let mut files = Vec::with_capacity(head.tails.len());
+        for (number, &tail) in head.tails.iter().enumerate() {
+            let path = dir.join(head.file(number).name());
+            let known = old.and_then(|old| old.files.get(number));
+            files.push(match known.filter(|file| file.tail == tail && file.path == path) {
+                Some(file) => Arc::clone(file),
+                None => Arc::new(CodeFile::open(vfs, &path, head.file_header(number), tail, mmap)?),
+            });
         }
         let voids = head.tails.iter().map(|_| OnceLock::new()).collect();
         let removed = [OnceLock::new(), OnceLock::new()];
