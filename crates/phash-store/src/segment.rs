@@ -62,9 +62,8 @@ fn write_temporary(
     Ok(SegmentRow { len_bytes, crc32, ..row })
 }
 
-/// Opens a segment's file and checks its length. The checksum is for `verify`; whoever interprets the bytes checks
-/// their structure.
-pub(crate) fn open(vfs: &dyn Vfs, path: &Path, row: &SegmentRow, mmap: bool) -> Result<SegmentBytes> {
+/// Opens a segment's file and checks its length.
+pub(crate) fn open_file(vfs: &dyn Vfs, path: &Path, row: &SegmentRow) -> Result<Box<dyn StoreFile>> {
     let file = vfs.open_read(path).map_err(|e| Error::io("open", path, e))?;
     let got_bytes = file.len_bytes().map_err(|e| Error::io("read the length of", path, e))?;
     if got_bytes < row.len_bytes {
@@ -73,6 +72,13 @@ pub(crate) fn open(vfs: &dyn Vfs, path: &Path, row: &SegmentRow, mmap: bool) -> 
     if got_bytes > row.len_bytes {
         return Err(Error::corrupted(path, row.len_bytes, "length of the segment", row.len_bytes, got_bytes));
     }
+    Ok(file)
+}
+
+/// The bytes of a segment's file, of which the length is checked. The checksum is for `verify`; whoever interprets the bytes
+/// checks their structure.
+pub(crate) fn open(vfs: &dyn Vfs, path: &Path, row: &SegmentRow, mmap: bool) -> Result<SegmentBytes> {
+    let file = open_file(vfs, path, row)?;
     let bytes = Bytes::load(&*file, row.len_bytes, mmap).map_err(|e| Error::io("read or map", path, e))?;
     Ok(SegmentBytes(Arc::new(bytes)))
 }

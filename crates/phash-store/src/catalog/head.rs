@@ -1,11 +1,14 @@
 //! Owns [`Head`]: the one row of `meta`, that of `upkeep`, and the rows of `code_files`. It is all that has to be read to open a
 //! database, and it says what is committed.
 
+use std::path::Path;
+
 use rusqlite::{Row, params};
 
 use super::Catalog;
 use super::rowcheck::{Field, row_crc};
 use super::upkeep::Upkeep;
+use crate::dir::catalog_path;
 use crate::error::{Error, Result};
 use crate::files::Tail;
 use crate::files::layout::FileHeader;
@@ -60,6 +63,11 @@ impl FileSpec<'_> {
 const MOST_COMMITS: u64 = 1 << 62;
 
 impl Head {
+    /// That of the latest commit of a database.
+    pub(crate) fn newest(dir: &Path) -> Result<Self> {
+        Catalog::open_read(&catalog_path(dir))?.head()
+    }
+
     /// The code file of a number.
     pub(crate) fn file(&self, number: usize) -> FileSpec<'_> {
         let kinds = self.schema.contents.kinds();

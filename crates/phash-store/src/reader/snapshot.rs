@@ -48,7 +48,9 @@ impl Snapshot {
         loop {
             let snapshot = match Self::take_once(vfs, dir, mmap, old) {
                 Err((Some(edition), error))
-                    if attempt < ATTEMPTS && is_missing(&error) && newest_edition(dir)? != edition =>
+                    if attempt < ATTEMPTS
+                        && is_missing(&error)
+                        && Head::newest(dir)?.upkeep.edition != edition =>
                 {
                     // Compacted between reading the catalog and opening the file, which has another name now.
                     attempt += 1;
@@ -171,9 +173,4 @@ impl Snapshot {
 /// Whether a file was not found.
 fn is_missing(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
-}
-
-/// The edition of the latest commit.
-fn newest_edition(dir: &Path) -> Result<u32> {
-    Ok(Catalog::open_read(&catalog_path(dir))?.head()?.upkeep.edition)
 }

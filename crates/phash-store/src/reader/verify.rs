@@ -2,7 +2,7 @@
 
 use super::Reader;
 use crate::error::Result;
-use crate::verify::{CodeFiles, Verify, VerifyReport};
+use crate::verify::{CodeFiles, Verify, VerifyReport, is_stale};
 
 impl Reader {
     /// Checks every committed byte of the code files and segments against its checksum, every row of the catalog, and
@@ -16,7 +16,8 @@ impl Reader {
     /// None for damage: that is in the report. [`crate::Error::Io`] if the size of the database cannot be read.
     pub fn verify(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<VerifyReport> {
         let snapshot = &self.snapshot;
-        let files = CodeFiles::of_snapshot(&*self.vfs, &snapshot.files, &|| self.is_stale());
+        let files =
+            CodeFiles::of_snapshot(&*self.vfs, &snapshot.files, &|| is_stale(&self.dir, &snapshot.head));
         let verify = Verify {
             vfs: &*self.vfs,
             dir: &self.dir,
@@ -31,10 +32,5 @@ impl Reader {
             true
         })?;
         Ok(report.unwrap_or_default())
-    }
-
-    /// Whether there is a newer commit than the snapshot.
-    fn is_stale(&self) -> bool {
-        crate::verify::newest_head(&self.dir).is_ok_and(|head| head.generation > self.generation())
     }
 }

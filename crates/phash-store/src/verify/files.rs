@@ -6,7 +6,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::report::{Damage, VerifyReport};
-use super::{Verify, affected, newest_head};
+use super::{Verify, affected};
 use crate::catalog::head::Head;
 use crate::catalog::id_sets::IdSet;
 use crate::dir::catalog_path;
@@ -22,6 +22,17 @@ pub(super) enum Handle<'a> {
     /// As a snapshot has it; the name is another one's, or none's.
     Held(&'a dyn StoreFile),
     Missing(Error),
+}
+
+impl Handle<'_> {
+    /// The file, or why there is none.
+    pub(super) fn file(&self) -> Result<&dyn StoreFile, &Error> {
+        match self {
+            Self::Opened(file) => Ok(&**file),
+            Self::Held(file) => Ok(*file),
+            Self::Missing(error) => Err(error),
+        }
+    }
 }
 
 /// The code files in the order of their numbers, with their paths.
@@ -77,13 +88,12 @@ impl Verify<'_> {
             });
             // A fresh look at the catalog, to tell what the writer has done since the snapshot from damage.
             let newest = || {
-                let head = newest_head(self.dir)?;
+                let head = Head::newest(self.dir)?;
                 Ok((head.generation, head.tails.get(number).copied().unwrap_or_default()))
             };
-            let file: &dyn StoreFile = match handle {
-                Handle::Opened(file) => &**file,
-                Handle::Held(file) => *file,
-                Handle::Missing(error) => {
+            let file = match handle.file() {
+                Ok(file) => file,
+                Err(error) => {
                     let got = error.to_string();
                     let error = Error::corrupted(path, 0, "the file", "a file that can be opened", got);
                     damages.push(Damage { affected: whole, ..Damage::from_error(error, path) });

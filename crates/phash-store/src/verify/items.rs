@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
-use super::files::Handle;
 use super::report::{Damage, VerifyReport};
 use super::{Verify, affected};
 use crate::catalog::Catalog;
@@ -94,11 +93,7 @@ impl Verify<'_> {
     }
 
     fn codes_of(&self, number: usize) -> Option<Codes<'_>> {
-        let file = match &self.files.0[number].1 {
-            Handle::Opened(file) => &**file,
-            Handle::Held(file) => *file,
-            Handle::Missing(_) => return None,
-        };
+        let file = self.files.0[number].1.file().ok()?;
         let voids = self.catalog().id_set(IdSet::Voids(number), self.head.tails[number].count).ok()?;
         Some(Codes { file, lookup: Lookup::new(Geometry::new(self.head.file(number).words)), voids })
     }

@@ -63,7 +63,7 @@ pub fn verify(
         };
         let files = CodeFiles::by_name(&vfs, dir, &head);
         let moved = files.0.iter().any(|(_, file)| matches!(file, Handle::Missing(_)))
-            && newest_head(dir).is_ok_and(|newest| newest.upkeep.edition != head.upkeep.edition);
+            && Head::newest(dir).is_ok_and(|newest| newest.upkeep.edition != head.upkeep.edition);
         if moved && attempt < ATTEMPTS {
             attempt += 1;
             continue;
@@ -87,9 +87,9 @@ pub fn verify(
     }
 }
 
-/// The head of the latest commit.
-pub(crate) fn newest_head(dir: &Path) -> Result<Head> {
-    Catalog::open_read(&catalog_path(dir))?.head()
+/// Whether there is a newer commit than that of a head.
+pub(crate) fn is_stale(dir: &Path, head: &Head) -> bool {
+    Head::newest(dir).is_ok_and(|newest| newest.generation > head.generation)
 }
 
 /// What is to be checked: a database as of one commit.

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::report::{Damage, VerifyReport};
-use super::{Verify, newest_head};
+use super::{Verify, is_stale};
+use crate::catalog::rows::SegmentRow;
 use crate::error::{Error, Result};
 use crate::segment;
 use crate::vfs::read_exact_at;
@@ -14,11 +15,11 @@ const READ_BYTES: usize = 1 << 20;
 impl Verify<'_> {
     /// `false` if it was stopped.
     pub(super) fn segments(&self, report: &mut VerifyReport, advance: &mut dyn FnMut(u64) -> bool) -> bool {
-        let is_stale = || newest_head(self.dir).is_ok_and(|head| head.generation > self.head.generation);
+        let is_stale = || is_stale(self.dir, self.head);
         for row in &self.segments {
             let view = &self.head.schema.views[row.view as usize];
             let path = segment::path(self.dir, &view.name, row);
-            match self.segment_crc(&path, row.len_bytes, advance) {
+            match self.segment_crc(&path, row, advance) {
                 // A segment that the writer has dropped since is gone for good: a snapshot still has its bytes.
                 Err(Error::Io { source, .. })
                     if source.kind() == std::io::ErrorKind::NotFound && is_stale() => {}
@@ -39,22 +40,15 @@ impl Verify<'_> {
     fn segment_crc(
         &self,
         path: &Path,
-        len_bytes: u64,
+        row: &SegmentRow,
         advance: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Option<u32>> {
-        let file = self.vfs.open_read(path).map_err(|e| Error::io("open", path, e))?;
-        let got_bytes = file.len_bytes().map_err(|e| Error::io("read the length of", path, e))?;
-        if got_bytes < len_bytes {
-            return Err(Error::TooShort { file: path.to_owned(), expected_bytes: len_bytes, got_bytes });
-        }
-        if got_bytes > len_bytes {
-            return Err(Error::corrupted(path, len_bytes, "length of the segment", len_bytes, got_bytes));
-        }
+        let file = segment::open_file(self.vfs, path, row)?;
         let mut hasher = crc32fast::Hasher::new();
         let mut buffer = vec![0; READ_BYTES];
         let mut at = 0;
-        while at < len_bytes {
-            let piece = usize::try_from((len_bytes - at).min(READ_BYTES as u64)).unwrap_or(READ_BYTES);
+        while at < row.len_bytes {
+            let piece = usize::try_from((row.len_bytes - at).min(READ_BYTES as u64)).unwrap_or(READ_BYTES);
             read_exact_at(&*file, &mut buffer[..piece], at).map_err(|e| Error::io("read", path, e))?;
             hasher.update(&buffer[..piece]);
             at += piece as u64;
